@@ -1,0 +1,1 @@
+"""One folder an agent; the folder's name is the agent name that a dispatch uses."""
