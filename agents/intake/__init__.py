@@ -1,0 +1,1 @@
+"""Intake: takes name, call-back number and reason of a call."""

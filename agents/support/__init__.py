@@ -1,0 +1,1 @@
+"""Support: knows who calls and why, answers from a small knowledge file, takes a message."""

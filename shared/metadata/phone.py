@@ -1,0 +1,27 @@
+"""Phone numbers: one spelling, E.164, whatever was typed or said."""
+
+import phonenumbers
+
+LONGEST_INPUT = 40
+"""Characters of a number with all its separators. More is not a phone number and not worth parsing."""
+
+
+def to_e164(number: str, *, locale: str | None = None) -> str | None:
+    """The number as E.164, such as +15105550123, or `None` where it is not one.
+
+    Without a leading + it is read as a national number of the region in `locale`; without such a region it is no number.
+    """
+    if len(number) > LONGEST_INPUT:
+        return None
+    try:
+        parsed = phonenumbers.parse(number, _region(locale))
+    except phonenumbers.NumberParseException:
+        return None
+    if parsed.extension is not None or not phonenumbers.is_valid_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _region(locale: str | None) -> str | None:
+    subtags = (locale or "").split("-")[1:]
+    return next((tag.upper() for tag in subtags if len(tag) == 2 and tag.isalpha()), None)

@@ -1,0 +1,107 @@
+"""The agents of this repository. A folder under `agents/` is an agent name; nothing else lists them.
+
+Folder `front_desk` holds `FrontDeskMetadata` in `metadata.py` and `FrontDeskAgent` in `agent.py`. This module alone loads them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ConfigError
+from shared.metadata.contract import CallMetadata
+
+if TYPE_CHECKING:
+    from livekit.agents import Agent
+
+AGENTS = Path(__file__).resolve().parents[1] / "agents"
+
+
+def names(agents: Path = AGENTS) -> tuple[str, ...]:
+    """The names of all agents, in alphabetical order. Imports none of them."""
+    return tuple(sorted(folder.name for folder in agents.iterdir() if _is_agent(folder)))
+
+
+def folder(name: str, agents: Path = AGENTS) -> Path:
+    """The folder of an agent.
+
+    Raises:
+        ConfigError: There is no such agent; the text has the nearest name.
+    """
+    known = names(agents)
+    if name not in known:
+        raise _unknown(name, known)
+    return agents / name
+
+
+def contract(name: str) -> type[CallMetadata]:
+    """The contract of an agent's metadata, without loading LiveKit.
+
+    Raises:
+        ConfigError: There is no such agent, or its folder lacks the file or the class.
+    """
+    return _contract(name)
+
+
+def agent_class(name: str) -> type[Agent]:
+    """The class that is in charge of an agent's calls.
+
+    Raises:
+        ConfigError: There is no such agent, or its folder lacks the file or the class.
+    """
+    return _agent_class(name)
+
+
+@cache
+def _contract(name: str) -> type[CallMetadata]:
+    found: type[CallMetadata] = _load(name, "metadata", "Metadata", CallMetadata)
+    return found
+
+
+@cache
+def _agent_class(name: str) -> type[Agent]:
+    folder(name)  # an unknown name is answered before LiveKit loads
+    from livekit.agents import Agent
+
+    found: type[Agent] = _load(name, "agent", "Agent", Agent)
+    return found
+
+
+def _load(name: str, module: str, suffix: str, base: type) -> Any:
+    path = folder(name) / f"{module}.py"
+    wanted = "".join(part.title() for part in name.split("_")) + suffix
+    shown = f"agents/{name}/{module}.py"
+    if not path.is_file():
+        raise ConfigError(
+            f"{shown} is missing. It must hold class {wanted}({base.__name__}).", code="agent.file"
+        )
+    # Whatever the module fails with is its own error and comes through as it is.
+    found = getattr(importlib.import_module(f"agents.{name}.{module}"), wanted, None)
+    if found is None:
+        raise ConfigError(f"{shown} has no class {wanted}({base.__name__}).", code="agent.class")
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ConfigError(
+            f"{shown}: {wanted} is not a subclass of {base.__name__}.", code="agent.class"
+        )
+    return found
+
+
+def _is_agent(entry: Path) -> bool:
+    """A folder with a name that can be imported; one with nothing but bytecode is what a checkout left behind."""
+    return (
+        entry.is_dir()
+        and entry.name.isidentifier()
+        and not entry.name.startswith("_")
+        and any(inner.name != "__pycache__" for inner in entry.iterdir())
+    )
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> ConfigError:
+    near = (difflib.get_close_matches(name, known, 1) or known or ("<name>",))[0]
+    return ConfigError(
+        f"no agent named {name!r}; agents: {', '.join(known)} (agents/*/). Try: make run AGENT={near}",
+        code="agent.unknown",
+    )
