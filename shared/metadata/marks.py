@@ -49,10 +49,12 @@ def marked(model: type[BaseModel], mark: Mark) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if mark in field.metadata)
 
 
-def personal_values(metadata: BaseModel) -> Iterator[str]:
-    """Every text in the fields marked `Personal`, nested ones too: what a log of this call must not show."""
+def personal_values(metadata: BaseModel) -> Iterator[tuple[str, str]]:
+    """Field and text of every value in the fields marked `Personal`, nested ones too: what a log of this call must not show."""
     dumped = metadata.model_dump(mode="json", include=set(marked(type(metadata), Personal)))
-    return _texts(dumped)
+    for name, value in dumped.items():
+        for text in _texts(value):
+            yield name, text
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""What happened in a call, kept in append-only files."""

@@ -1,0 +1,165 @@
+"""The record of a call: one JSON line per event, written at once, in a file of its own.
+
+A file belongs to one call, attempt and writing process; `seq` counts from 0 and is unique within it. A line is
+
+    {"v": 1, "seq": 3, "at": "2030-01-31T09:30:00.123Z", "call_id": …, "attempt": 1, "event": "turn", "data": {…}}
+
+and these are the events, with what `data` holds:
+
+    offered      agent, dispatch_id, room, digest, metadata   a host took the job
+    joined       agent, digest, metadata, sources             the agent is in the room
+    turn         role (caller | agent), text                  a turn as it is final
+    tool_result  tool, arguments, result, is_error            a tool has answered
+    intake       name, callback_number, reason                intake saved what it took
+    message      name, callback_number, message               support took a message
+    handoff      to, metadata                                 another agent took the session over
+    outcome      outcome, code                                how it ended
+
+Personal data belongs here, that is what a record is for, and so nobody but the owner may read the folder. It belongs in no log.
+"""
+
+import contextlib
+import hashlib
+import heapq
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shared.errors import SwitchboardError
+
+VERSION = 1
+
+_NAME_LIMIT = 80
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a record."""
+
+    v: int
+    seq: int
+    at: datetime
+    call_id: str
+    attempt: int
+    event: str
+    data: Mapping[str, Any]
+
+
+class Spool:
+    """The open record of one call. Make it with `open`."""
+
+    def __init__(self, path: Path, fd: int, call_id: str, attempt: int) -> None:
+        self.path = path
+        self.call_id = call_id
+        self.attempt = attempt
+        self._fd = fd
+        self._seq = 0
+        self._size = 0
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def open(folder: Path, *, call_id: str, attempt: int = 1) -> "Spool":
+        """Start a file for this call in `folder`, which is made where it is missing.
+
+        Raises:
+            OSError: The folder or the file cannot be made.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        path = folder / f"{_file_name(call_id)}.{attempt}.{writer}.jsonl"
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return Spool(path, fd, call_id, attempt)
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Write one event. When this returns the kernel has it: it survives the end of this process.
+
+        Raises:
+            OSError: The disk refused it; the file is as before.
+        """
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        with self._lock:
+            line = {
+                "v": VERSION,
+                "seq": self._seq,
+                "at": at,
+                "call_id": self.call_id,
+                "attempt": self.attempt,
+                "event": event,
+                "data": fields,
+            }
+            blob = _line(line)
+            if os.write(self._fd, blob) != len(blob):
+                os.ftruncate(self._fd, self._size)  # half a line would spoil the next one
+                raise OSError(f"{self.path}: an event could not be written whole")
+            self._size += len(blob)
+            self._seq += 1
+
+    def close(self) -> None:
+        """Close the file. Every event is written already."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
+def read(path: Path) -> list[Event]:
+    """All events of one file, without a last line that a dying process left half written.
+
+    Raises:
+        SwitchboardError: A line before the last is no event; names file and line.
+    """
+    lines = path.read_bytes().split(b"\n")
+    whole, torn = lines[:-1], lines[-1]
+    events = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            events.append(_event(line))
+        except (ValueError, KeyError, TypeError) as err:
+            raise SwitchboardError(f"{path}:{number}: not an event", code="record.invalid") from err
+    if torn:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            events.append(_event(torn))
+    return events
+
+
+def read_call(folder: Path, call_id: str) -> list[Event]:
+    """All events of a call from all its attempts and writers, in the order of time."""
+    files = sorted(folder.glob(f"{_file_name(call_id)}.*.jsonl"))
+    return list(heapq.merge(*(read(path) for path in files), key=lambda event: event.at))
+
+
+def _line(line: Mapping[str, Any]) -> bytes:
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+    try:
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:  # half characters: valid in a JSON escape only
+        text = json.dumps(line, separators=(",", ":"), default=str)
+        return f"{text}\n".encode()
+
+
+def _event(line: bytes) -> Event:
+    raw = json.loads(line)
+    return Event(
+        v=raw["v"],
+        seq=raw["seq"],
+        at=datetime.fromisoformat(raw["at"]),
+        call_id=raw["call_id"],
+        attempt=raw["attempt"],
+        event=raw["event"],
+        data=raw["data"],
+    )
+
+
+def _file_name(call_id: str) -> str:
+    """The call id where it is a safe file name, else a safe one that stays its own."""
+    if re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_NAME_LIMIT}}}", call_id):
+        return call_id
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[: _NAME_LIMIT - 17]
+    return f"{safe}-{hashlib.sha256(call_id.encode(errors='surrogatepass')).hexdigest()[:16]}"

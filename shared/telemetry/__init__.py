@@ -1,0 +1,1 @@
+"""What the operator sees of running calls, without the callers' personal data."""
