@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError
-from shared.metadata.contract import CallMetadata
 
 if TYPE_CHECKING:
     from livekit.agents import Agent
+
+    from shared.metadata.contract import CallMetadata
 
 AGENTS = Path(__file__).resolve().parents[1] / "agents"
 
@@ -37,32 +38,26 @@ def folder(name: str, agents: Path = AGENTS) -> Path:
     return agents / name
 
 
+@cache
 def contract(name: str) -> type[CallMetadata]:
     """The contract of an agent's metadata, without loading LiveKit.
 
     Raises:
         ConfigError: There is no such agent, or its folder lacks the file or the class.
     """
-    return _contract(name)
+    from shared.metadata.contract import CallMetadata
+
+    found: type[CallMetadata] = _load(name, "metadata", "Metadata", CallMetadata)
+    return found
 
 
+@cache
 def agent_class(name: str) -> type[Agent]:
     """The class that is in charge of an agent's calls.
 
     Raises:
         ConfigError: There is no such agent, or its folder lacks the file or the class.
     """
-    return _agent_class(name)
-
-
-@cache
-def _contract(name: str) -> type[CallMetadata]:
-    found: type[CallMetadata] = _load(name, "metadata", "Metadata", CallMetadata)
-    return found
-
-
-@cache
-def _agent_class(name: str) -> type[Agent]:
     folder(name)  # an unknown name is answered before LiveKit loads
     from livekit.agents import Agent
 

@@ -34,6 +34,9 @@ Live = Mark.LIVE
 Hidden = Mark.HIDDEN
 Public = Mark.PUBLIC
 
+NOBODY = "unknown"
+"""The user id of a call of which no source says whose it is: nothing to keep out of a log."""
+
 DIGITS_THAT_TELL = 5
 """A number shorter than this is a count, not somebody's number."""
 
@@ -54,7 +57,8 @@ def personal_values(metadata: BaseModel) -> Iterator[tuple[str, str]]:
     dumped = metadata.model_dump(mode="json", include=set(marked(type(metadata), Personal)))
     for name, value in dumped.items():
         for text in _texts(value):
-            yield name, text
+            if text != NOBODY:
+                yield name, text
 
 
 def _texts(value: Any) -> Iterator[str]:

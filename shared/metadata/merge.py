@@ -6,18 +6,20 @@ ignored with a note. Keys under `sb.` are ours and no metadata.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from shared.errors import MetadataError, Problem
 from shared.metadata.contract import CallMetadata
-from shared.metadata.marks import FromCaller, marked
+from shared.metadata.marks import NOBODY, FromCaller, marked
 from shared.metadata.parse import check_metadata, parse_object, refusal, unknown_keys
 from shared.metadata.phone import to_e164
 
 RESERVED = "sb."
 """Prefix of our own dispatch attributes (key, attempt): never metadata, never from a participant."""
+
+_NO_JOB = "job metadata is empty: an automatic dispatch, or one without metadata"
 
 SIP_NUMBER = "sip.phoneNumber"
 
@@ -111,7 +113,11 @@ def load(
     if number:
         got.offer(Source.SIP, {"user_phone": number})
     got.offer(Source.DERIVED, {"user_id": _derived_id(number, participant_identity)})
-    metadata = check_metadata(got.fields, model)
+    try:
+        metadata = check_metadata(got.fields, model)
+    except MetadataError as err:
+        empty = _empty_sources(job=job, room=room, identity=participant_identity)
+        raise refusal(model, [_explained(problem, empty) for problem in err.problems]) from None
     defaults = dict.fromkeys(set(model.model_fields) - set(got.fields), Source.DEFAULT)
     return Loaded(metadata, {**got.sources, **defaults}, tuple(got.notes))
 
@@ -125,7 +131,7 @@ def _take_job(got: _Gathered, job: str, attributes: Mapping[str, str], *, strict
         got.notes += [f"job metadata: {problem} (left out)" for problem in unknown]
         got.offer(Source.JOB, fields)
     else:
-        got.notes.append("job metadata is empty: an automatic dispatch, or one without metadata")
+        got.notes.append(_NO_JOB)
     got.offer(Source.JOB_ATTRIBUTES, attributes)
 
 
@@ -180,6 +186,24 @@ def _field_of(problem: Problem) -> str:
     return problem.pointer.split("/")[1] if problem.pointer else ""
 
 
+def _empty_sources(*, job: str, room: str, identity: str) -> str:
+    """Which sources said nothing, and the usual reason: what somebody with a missing field looks for."""
+    empty = []
+    if not job.strip():
+        empty.append(_NO_JOB)
+    if not room.strip():
+        empty.append("room metadata is empty")
+    if not identity:
+        empty.append("no caller is in the room yet")
+    return ", ".join(empty)
+
+
+def _explained(problem: Problem, empty: str) -> Problem:
+    if problem.code != "metadata.missing" or not empty:
+        return problem
+    return replace(problem, text=f"{problem.text} ({empty})")
+
+
 def _sip_number(got: _Gathered, attributes: Mapping[str, str], *, is_sip: bool) -> str | None:
     number = attributes.get(SIP_NUMBER)
     if not number:
@@ -194,4 +218,4 @@ def _sip_number(got: _Gathered, attributes: Mapping[str, str], *, is_sip: bool) 
 
 
 def _derived_id(number: str | None, identity: str) -> str:
-    return f"sip:{number}" if number else identity.strip() or "unknown"
+    return f"sip:{number}" if number else identity.strip() or NOBODY

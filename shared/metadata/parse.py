@@ -91,8 +91,13 @@ def check_metadata(fields: Mapping[str, Any], model: type[M], *, strict: bool = 
     Raises:
         MetadataError: As for `parse_metadata`.
     """
-    known = {key: value for key, value in fields.items() if key in model.model_fields}
-    unknown = unknown_keys(fields, model) if strict and len(known) != len(fields) else []
+    unknown = unknown_keys(fields, model) if strict else []
+    # null says the same as leaving the field out
+    known = {
+        key: value
+        for key, value in fields.items()
+        if key in model.model_fields and value is not None
+    }
     try:
         metadata = model.model_validate(known)
     except ValidationError as err:
@@ -220,6 +225,8 @@ def _problem(error: ErrorDetails) -> Problem:
     code = "metadata.missing" if kind == "missing" else "metadata.invalid"
     if kind in _TEXTS:
         return Problem(where, code, _TEXTS[kind])
+    if kind == "string_too_short" and error["ctx"]["min_length"] == 1:
+        return Problem(where, code, "empty, fill it in or leave it out")
     for name, text in _BOUNDS.items():
         if name in error.get("ctx", {}):
             unit = " characters" if kind in ("string_too_short", "string_too_long") else ""

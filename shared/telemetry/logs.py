@@ -199,7 +199,21 @@ def _from_record(_: Any, __: str, event: EventDict) -> EventDict:
 
 
 def _clean(record: logging.LogRecord, redactor: Redactor, fields: Mapping[str, str]) -> None:
-    """Make a record safe to leave the process, in place, whatever is in it."""
+    """Make a record safe to leave the process, in place. What goes wrong here must neither reach who logs nor let the record out."""
+    try:
+        _redact(record, redactor)
+    except Exception as err:
+        for key in vars(record).keys() - _STANDARD:
+            delattr(record, key)
+        record.msg, record.args = "log line left out, it could not be redacted", None
+        record.exc_info = record.exc_text = record.stack_info = None
+        record.reason = type(err).__name__
+    for key, value in fields.items():
+        if not hasattr(record, key):
+            setattr(record, key, value if key in _IDS else redactor.text(value))
+
+
+def _redact(record: logging.LogRecord, redactor: Redactor) -> None:
     try:
         message = record.getMessage()
     except Exception:  # wrong arguments for its format
@@ -212,8 +226,8 @@ def _clean(record: logging.LogRecord, redactor: Redactor, fields: Mapping[str, s
     record.exc_text = None  # `exception` has it
     record.stack_info = redactor.text(record.stack_info) if record.stack_info else None
     for key, value in list(vars(record).items()):
-        if key not in _STANDARD and key not in _IDS:
-            vars(record)[key] = MARK if is_sensitive(key) else plain(value, redactor)
-    for key, value in fields.items():
-        if not hasattr(record, key):
-            setattr(record, key, value if key in _IDS else redactor.text(value))
+        if key in _STANDARD:
+            continue
+        vars(record)[key] = (
+            MARK if is_sensitive(key) else plain(value, NOTHING if key in _IDS else redactor)
+        )

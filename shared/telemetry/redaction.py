@@ -29,6 +29,10 @@ _SHORT = 6  # letters; a shorter text counts only as a word of its own: Ada, not
 _NAME_PART = 3
 _NAME_WORDS = 4
 
+_JWT_START = "eyJ"
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+"""An access token: a credential, and metadata in a spelling no search would see."""
+
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_RUN = re.compile(r"[a-z0-9]+")
 # What may stand between the words of a value: blanks, punctuation, and both as JSON, Python, URL or HTML escapes.
@@ -155,6 +159,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in place of every personal value."""
+        if _JWT_START in text:
+            text = _JWT.sub(MARK, text)
         searched = _Searched(text)
         for spelling in tuple(self._spellings):
             if spelling.may_be_in(searched):
@@ -260,19 +266,22 @@ def _digit(digit: str) -> str:
 
 
 def _letter(char: str) -> str:
-    """A character in every spelling: itself, taken apart, without its accent, and escaped as JSON, Python or URL."""
+    """A character in every spelling: itself, taken apart, without its accent, and escaped as JSON, Python, URL or protobuf."""
     if char.isascii():
         return char
     apart = unicodedata.normalize("NFD", char)
     spellings = [re.escape(char), re.escape(apart)]
     if apart[0].isascii():
         spellings.append(re.escape(apart[0]))
-    for variant in {char, char.lower(), char.upper()}:
+    for variant in (char, *{char.lower(), char.upper()} - {char}):
+        if len(variant) > 1:  # ß in capitals
+            continue
         units = variant.encode("utf-16-be")
         escaped = (f"{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
         spellings.append("".join(rf"\\+u{unit}" for unit in escaped))
         spellings.append("".join(f"%{byte:02x}" for byte in variant.encode()))
         spellings.append("".join(rf"\\+x{byte:02x}" for byte in variant.encode()))
-        if len(variant) == 1 and ord(variant) < 256:
+        spellings.append("".join(rf"\\+{byte:03o}" for byte in variant.encode()))
+        if ord(variant) < 256:
             spellings.append(rf"\\+x{ord(variant):02x}")
     return f"(?:{'|'.join(spellings)})"
