@@ -94,7 +94,11 @@ Text = Annotated[
 """One line of text as a person would say or type it."""
 
 ProfileName = Annotated[str, AfterValidator(_profile)]
-Name = Annotated[Text, StringConstraints(max_length=120)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    AfterValidator(_plain),
+]
 PhoneNumber = Annotated[str, AfterValidator(_phone)]
 Locale = Annotated[str, AfterValidator(_locale)]
 FreeJson = Annotated[dict[str, JsonValue], AfterValidator(_free)]
@@ -107,7 +111,7 @@ class CallMetadata(BaseModel):
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
 
-    user_id: Annotated[Text, StringConstraints(max_length=128), Personal]
+    user_id: Annotated[Name, Personal]
     """Who the call is about, in the dispatcher's own system."""
 
     user_name: Annotated[Name | None, Personal, FromCaller] = None
