@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 AGENTS = Path(__file__).resolve().parents[1] / "agents"
 
 
-def names(agents: Path = AGENTS) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """The names of all agents, in alphabetical order. Imports none of them."""
-    return tuple(sorted(folder.name for folder in agents.iterdir() if _is_agent(folder)))
+    return tuple(sorted(folder.name for folder in AGENTS.iterdir() if _is_agent(folder)))
 
 
-def folder(name: str, agents: Path = AGENTS) -> Path:
+def folder(name: str) -> Path:
     """The folder of an agent.
 
     Raises:
         ConfigError: There is no such agent; the text has the nearest name.
     """
-    known = names(agents)
+    known = names()
     if name not in known:
         raise _unknown(name, known)
-    return agents / name
+    return AGENTS / name
 
 
 @cache
