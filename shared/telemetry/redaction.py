@@ -36,7 +36,7 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_RUN = re.compile(r"[a-z0-9]+")
 # What may stand between the words of a value: blanks, punctuation, and both as JSON, Python, URL or HTML escapes.
-_GAP = r"(?:%[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[nrt]|&#?\w{1,6};|[\W_]){0,8}"
+_GAP = r"(?:%[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+x[0-9a-f]{2}|\\+[0-7]{3}|\\+[nrt]|&#?\w{1,6};|[\W_]){0,8}"
 _DIGIT_GAP = r"(?:\\+[nrt]|%20|[\s\"'.,;:()/+_\-\u2010-\u2015]){0,5}"
 _STARTS = r"(?:(?<![^\W_])|(?<=\\[nrtbf])|(?<=%[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
 _ENDS = r"(?![^\W_])"
@@ -282,6 +282,5 @@ def _letter(char: str) -> str:
         spellings.append("".join(f"%{byte:02x}" for byte in variant.encode()))
         spellings.append("".join(rf"\\+x{byte:02x}" for byte in variant.encode()))
         spellings.append("".join(rf"\\+{byte:03o}" for byte in variant.encode()))
-        if ord(variant) < 256:
-            spellings.append(rf"\\+x{ord(variant):02x}")
+        spellings.append(rf"\\+(?:x{ord(variant):02x}|U{ord(variant):08x})")
     return f"(?:{'|'.join(spellings)})"
