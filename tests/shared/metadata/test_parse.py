@@ -205,6 +205,13 @@ def test_a_contract_cannot_be_changed_or_printed_by_pydantic() -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_fields_that_never_were_json_meet_the_same_limits(number: float) -> None:
+    """What a dispatcher builds in Python is refused where its JSON would be: it could not be parsed again."""
+    with pytest.raises(MetadataError, match="/data: has a number that is not finite"):
+        check_metadata({"user_id": "1", "data": {"rows": [number]}}, FrontDeskMetadata)
+
+
 def test_many_unknown_keys_are_counted() -> None:
     """An error stays readable when thousands of keys are wrong."""
     error = refusal(json.dumps({"user_id": "1"} | {f"key_{i}": 1 for i in range(1500)}))
