@@ -1,7 +1,6 @@
 """Keeping a call's personal values out of any text, in the spellings that logs, tracebacks, JSON and speech give them.
 
-A `Redactor` knows the values of one call: those marked `Personal` in its metadata and those learned while it runs. A line costs
-a few substring searches; a regular expression is only built and run for a value that may be there.
+A `Redactor` knows the values of one call: those marked `Personal` in its metadata and those learned while it runs.
 """
 
 import re
@@ -10,123 +9,35 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import DIGITS_THAT_TELL, personal_values
+from shared.telemetry.spelling import WORD, Number, Searched, Words, is_ideograph
 
 MARK = "[redacted]"
 
 MAX_TEXT = 16_000
-"""Characters of one text in a log line; the rest is cut, after redaction."""
+"""Characters of one text in a log line; of a longer one the middle is left out."""
 
 _MAX_NESTING = 6
 _MAX_ITEMS = 100
-_TELLING_DIGITS = 7  # of a phone number, from its end: who has those can call
-_SHORT = 6  # letters; a shorter text counts only as a word of its own: Ada, not metadata
 _NAME_PART = 3
 _NAME_WORDS = 4
+_PIECE_WORDS = 8  # of a long value each piece is searched for itself
+_EDGE = 200  # where a text was cut a value may have been cut too, and half of it is not found
 
 _JWT_START = "eyJ"
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_JWT = re.compile(r"(?:(?<![\w-])|(?<=%3[dD]))eyJ[\w-]++\.[\w-]++\.[\w-]*+")
 """An access token: a credential, and metadata in a spelling no search would see."""
-
-_WORD = re.compile(r"[^\W_]+")
-_ASCII_RUN = re.compile(r"[a-z0-9]+")
-# What may stand between the words of a value: blanks, punctuation, and both as JSON, Python, URL or HTML escapes.
-_GAP = r"(?:%[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+x[0-9a-f]{2}|\\+[0-7]{3}|\\+[nrt]|&#?\w{1,6};|[\W_]){0,8}"
-_DIGIT_GAP = r"(?:\\+[nrt]|%20|[\s\"'.,;:()/+_\-\u2010-\u2015]){0,5}"
-_STARTS = r"(?:(?<![^\W_])|(?<=\\[nrtbf])|(?<=%[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
-_ENDS = r"(?![^\W_])"
-_SPOKEN_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-class _NoDigits(dict[int, int | None]):
-    """For `str.translate`: keeps the digits and nothing else."""
-
-    def __missing__(self, char: int) -> int | None:
-        self[char] = char if 48 <= char <= 57 else None
-        return self[char]
-
-
-_DIGITS_ONLY = _NoDigits()
-
-
-class _Searched:
-    """A text in the forms that the quick tests look at, each made once and only when asked for."""
-
-    def __init__(self, text: str) -> None:
-        self.low = text.lower()
-
-    @cached_property
-    def digits(self) -> str:
-        return self.low.translate(_DIGITS_ONLY)
-
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether no letter beyond ASCII can be in it, not even escaped."""
-        return self.low.isascii() and "\\" not in self.low and "%" not in self.low
-
-
-@dataclass(frozen=True)
-class _Words:
-    """A value made of words, in any case, with anything between the words."""
-
-    words: tuple[str, ...]
-
-    @cached_property
-    def core(self) -> str:
-        runs = _ASCII_RUN.findall(" ".join(self.words).lower())
-        return max(runs, key=len, default="")
-
-    def may_be_in(self, text: _Searched) -> bool:
-        return self.core in text.low if self.core else not text.is_plain
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        inner = _GAP.join("".join(_letter(char) for char in word) for word in self.words)
-        letters = "".join(self.words)
-        if len(letters) < _SHORT:
-            starts = "" if _is_ideograph(letters[0]) else _STARTS
-            ends = "" if _is_ideograph(letters[-1]) else _ENDS
-            inner = f"{starts}{inner}{ends}"
-        return re.compile(inner, re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Number:
-    """A value made of digits, with separators or spoken; of a long one its end is enough."""
-
-    digits: str
-
-    @cached_property
-    def _tail(self) -> str:
-        return self.digits[-_TELLING_DIGITS:]
-
-    @cached_property
-    def _spoken(self) -> tuple[str, ...]:
-        return tuple({_SPOKEN_DIGITS[int(digit)] for digit in self._tail if digit != "0"})
-
-    def may_be_in(self, text: _Searched) -> bool:
-        return self._tail in text.digits or all(word in text.low for word in self._spoken)
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        head = self.digits[:-_TELLING_DIGITS]
-        optional = "".join(f"(?:{_digit(digit)}{_DIGIT_GAP})?" for digit in head)
-        inner = optional + _DIGIT_GAP.join(_digit(digit) for digit in self._tail)
-        if len(self.digits) < _TELLING_DIGITS:
-            inner = f"{_STARTS}{inner}{_ENDS}"
-        return re.compile(inner, re.IGNORECASE)
 
 
 class Redactor:
     """The personal values of one call, and the way to take them out of a text."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._spellings: dict[_Words | _Number, None] = {}
+        self._spellings: dict[Words | Number, None] = {}
         self.add(*values)
 
     @staticmethod
@@ -143,29 +54,32 @@ class Redactor:
             self._learn(value, is_name=_looks_like_name(value))
 
     def _learn(self, value: str, *, is_name: bool) -> None:
-        words = tuple(_WORD.findall(unicodedata.normalize("NFC", value)))
+        words = WORD.findall(unicodedata.normalize("NFC", value))
         letters = "".join(words)
         if letters.isdigit() and letters.isascii():
             if len(letters) >= DIGITS_THAT_TELL:
-                self._spellings[_Number(letters)] = None
+                self._spellings[Number(letters)] = None
             return
-        if len(letters) < 2 and letters.isascii():
-            return
-        self._spellings[_Words(words)] = None
+        pieces = _pieces(words)
         if is_name and len(words) > 1:
-            for word in words:
-                if len(word) >= _NAME_PART or _is_ideograph(word[0]):
-                    self._spellings[_Words((word,))] = None
+            pieces += [[word] for word in words if len(word) >= _NAME_PART or is_ideograph(word[0])]
+        for piece in pieces:
+            if found := Words.of(piece):
+                self._spellings[found] = None
 
     def text(self, text: str) -> str:
-        """The text with `[redacted]` in place of every personal value."""
+        """The text, at most about `MAX_TEXT` of it, with `[redacted]` in place of every personal value."""
+        if len(text) > MAX_TEXT:
+            half = MAX_TEXT // 2
+            head, tail = self.text(text[:half])[:-_EDGE], self.text(text[-half:])[_EDGE:]
+            return f"{head} … ({len(text) - MAX_TEXT} characters more) … {tail}"
         if _JWT_START in text:
             text = _JWT.sub(MARK, text)
-        searched = _Searched(text)
-        for spelling in tuple(self._spellings):
-            if spelling.may_be_in(searched):
-                text = spelling.pattern.sub(MARK, text)
-        return text
+        searched = Searched(text)
+        places = [
+            place for spelling in tuple(self._spellings) for place in spelling.places(searched)
+        ]
+        return _without(text, places) if places else text
 
     def holds(self, text: str) -> bool:
         """Whether a personal value is in the text."""
@@ -182,7 +96,7 @@ def plain(value: Any, redactor: Redactor, nesting: int = 0) -> Any:
         case None | bool():
             return value
         case str():
-            return _cut(redactor.text(str(value)))
+            return redactor.text(str(value))
         case int():
             return (
                 int(value)
@@ -206,7 +120,7 @@ def plain(value: Any, redactor: Redactor, nesting: int = 0) -> Any:
         case list() | tuple() | set() | frozenset():
             return [plain(inner, redactor, nesting + 1) for inner in list(value)[:_MAX_ITEMS]]
     try:
-        return _cut(redactor.text(repr(value)))
+        return redactor.text(repr(value))
     except Exception:  # whatever a foreign __repr__ does, the line must come out
         return f"<{type(value).__name__}>"
 
@@ -246,41 +160,23 @@ class HostCalls:
         return iter([redactor for redactor, _ in self._calls.copy().values()])
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more)"
+def _without(text: str, places: list[tuple[int, int]]) -> str:
+    """The text with the mark in each of the places, which may overlap."""
+    kept, done = [], 0
+    for start, end in sorted(places):
+        if start >= done:
+            kept += [text[done:start], MARK]
+        done = max(done, end)
+    return "".join([*kept, text[done:]])
+
+
+def _pieces(words: list[str]) -> list[list[str]]:
+    """The words of a value in pieces; the last is the longest, so that none is short and all too common."""
+    last = max(len(words) // _PIECE_WORDS - 1, 0) * _PIECE_WORDS
+    whole = [words[start : start + _PIECE_WORDS] for start in range(0, last, _PIECE_WORDS)]
+    return [*whole, words[last:]]
 
 
 def _looks_like_name(value: str) -> bool:
     words = value.split()
     return 0 < len(words) <= _NAME_WORDS and all(not word[0].islower() for word in words)
-
-
-def _is_ideograph(char: str) -> bool:
-    """Of a script that writes words without blanks between them, or near enough."""
-    return unicodedata.category(char) == "Lo"
-
-
-def _digit(digit: str) -> str:
-    spoken = _SPOKEN_DIGITS[int(digit)] + ("|oh|o" if digit == "0" else "")
-    return f"(?:{digit}|{spoken})"
-
-
-def _letter(char: str) -> str:
-    """A character in every spelling: itself, taken apart, without its accent, and escaped as JSON, Python, URL or protobuf."""
-    if char.isascii():
-        return char
-    apart = unicodedata.normalize("NFD", char)
-    spellings = [re.escape(char), re.escape(apart)]
-    if apart[0].isascii():
-        spellings.append(re.escape(apart[0]))
-    for variant in (char, *{char.lower(), char.upper()} - {char}):
-        if len(variant) > 1:  # ß in capitals
-            continue
-        units = variant.encode("utf-16-be")
-        escaped = (f"{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-        spellings.append("".join(rf"\\+u{unit}" for unit in escaped))
-        spellings.append("".join(f"%{byte:02x}" for byte in variant.encode()))
-        spellings.append("".join(rf"\\+x{byte:02x}" for byte in variant.encode()))
-        spellings.append("".join(rf"\\+{byte:03o}" for byte in variant.encode()))
-        spellings.append(rf"\\+(?:x{ord(variant):02x}|U{ord(variant):08x})")
-    return f"(?:{'|'.join(spellings)})"

@@ -1,6 +1,7 @@
 """A call's personal values are found in every spelling, and what only looks like them is left alone."""
 
 import json
+import time
 import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any
@@ -172,6 +173,44 @@ def test_any_value_is_gone_from_any_text(value: str, before: str, after: str) ->
     if len("".join(char for char in value if char.isalnum())) >= 2 and not value.isdigit():
         cleaned = redactor.text(f"{before} {value} {after}")
         assert MARK in cleaned or any(char.isdigit() for char in value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(
+            " ".join(f"word{i}" for i in range(4000)),
+            " ".join(f"word{i}" for i in range(4000)),
+            id="long",
+        ),
+        pytest.param("é" * 4000, "\\u00e9" * 4000, id="escapes"),
+        pytest.param("a " * 250, ("a " * 249 + "b ") * 60, id="nearly, again and again"),
+        pytest.param("aa " * 12 + "zz", ("aa" + "&aaaaa;%aa") * 3000, id="ambiguous separators"),
+        pytest.param("+15105550123", "5 1 0 5 5 5 0 1 2 " * 2000 + "5550123", id="digits"),
+        pytest.param("Ada Lovelace", "eyJ" * 10_000 + "Ada Lovelace", id="tokens"),
+    ],
+)
+def test_no_value_makes_a_line_slow(value: str, text: str) -> None:
+    """A caller chooses the value and half of the text: neither may hold up the host's loop, which serves all calls."""
+
+    def cost() -> float:
+        redactor = Redactor([value])
+        started = time.perf_counter()
+        redactor.text(text)
+        return time.perf_counter() - started
+
+    assert min(cost() for _ in range(3)) < 0.1
+
+
+def test_a_long_text_loses_its_middle_only() -> None:
+    """Of a long traceback head and end stay, and no half value at the cut."""
+    text = ADA.text("head " + "Ada Lovelace " * 5000 + "end")
+    assert len(text) < 20_000
+    assert text.startswith("head")
+    assert text.endswith("end")
+    assert "lovelace" not in text.lower()
+    for cut in range(20):
+        assert "lovel" not in ADA.text("x" * (8000 - cut) + "Ada Lovelace" + "y" * 16_000).lower()
 
 
 def test_access_tokens_are_no_text() -> None:
