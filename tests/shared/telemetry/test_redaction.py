@@ -202,6 +202,25 @@ def test_no_value_makes_a_line_slow(value: str, text: str) -> None:
     assert min(cost() for _ in range(3)) < 0.1
 
 
+def test_part_of_a_long_value_is_found() -> None:
+    """A note of many sentences is found where a line quotes a few of its words."""
+    note = " ".join(f"sentence{i}" for i in range(100))
+    quoted = "he said sentence38 " + " ".join(f"sentence{i}" for i in range(40, 60)) + " or so"
+    cleaned = Redactor([note]).text(quoted)
+    assert "sentence45" not in cleaned
+    assert cleaned.startswith("he said sentence38")
+
+
+def test_words_need_no_blanks_where_the_script_has_none() -> None:
+    """A short name inside a sentence of a script without blanks is a word of its own."""
+    assert Redactor(["李伟"]).text("你好李伟先生") == f"你好{MARK}先生"
+
+
+def test_a_caller_of_unknown_id_hides_no_word() -> None:
+    """The id that stands for nobody is not searched: "unknown" is a word of many lines."""
+    assert Redactor.of(CallMetadata(user_id="unknown")).text("unknown error") == "unknown error"
+
+
 def test_a_long_text_loses_its_middle_only() -> None:
     """Of a long traceback head and end stay, and no half value at the cut."""
     text = ADA.text("head " + "Ada Lovelace " * 5000 + "end")
