@@ -1,0 +1,124 @@
+"""`switchboard run`: from names and an environment to a running host."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from shared import registry
+from shared.config.compose import ensure_snapshot
+from shared.config.environment import LIVEKIT, LOCAL, PROVIDER_KEYS, Settings
+from shared.config.snapshot import Slot, Snapshot
+from shared.errors import ConfigError
+from shared.local.stack import HeldStack, Ports, hold
+
+IN_PROCESS = "in-process"
+
+
+def run(settings: Settings, names: tuple[str, ...]) -> None:
+    """Become the host of `names`, all agents where none is named. Does not return.
+
+    Raises:
+        ConfigError: A name, the conf, an override or a variable is wrong.
+        StackError: The local stack cannot be started.
+    """
+    names = names or registry.names()
+    for name in names:
+        registry.folder(name)
+    snapshot, path = ensure_snapshot(
+        names,
+        settings.env,
+        settings.overrides,
+        store=settings.var / "snapshots",
+        developer=settings.developer,
+    )
+    if settings.env == LOCAL:
+        held = _hold(settings, snapshot)
+        endpoints = _local_endpoints(held.stack.providers_url, settings.variables)
+        _check_endpoints(snapshot, endpoints)
+        livekit = _local_livekit(settings, held)
+        keys = dict.fromkeys(
+            (name for names_of in PROVIDER_KEYS.values() for name in names_of),
+            held.stack.providers_key,
+        )
+        if "OPENAI_API_KEY" in settings.variables:
+            keys["OPENAI_API_KEY"] = settings.variables["OPENAI_API_KEY"]
+    else:
+        held, endpoints = None, dict(snapshot.endpoints)
+        settings.require(slot.provider for slot in snapshot.slots)
+        livekit = {name: settings.variables[name] for name in LIVEKIT}
+        keys = {
+            name: settings.variables[name]
+            for names_of in PROVIDER_KEYS.values()
+            for name in names_of
+            if name in settings.variables
+        }
+    _say_where(settings, snapshot, livekit["LIVEKIT_URL"], endpoints)
+    environ = settings.for_host(
+        livekit=livekit,
+        keys=keys,
+        deployment=snapshot.server.deployment,
+        snapshot=path,
+        endpoints=endpoints,
+        holds=held.fd if held else None,
+    )
+    # The lock on the stack stays held: its file descriptor goes over to the host.
+    os.execve(sys.executable, [sys.executable, "-m", "shared.host", ",".join(names)], environ)
+
+
+def _hold(settings: Settings, snapshot: Snapshot) -> HeldStack:
+    return hold(
+        settings.var / "run",
+        ports=Ports(**snapshot.server.stack),
+        with_server=not settings.has_livekit,
+        progress=lambda line: print(line, file=sys.stderr),
+    )
+
+
+def _local_livekit(settings: Settings, held: HeldStack) -> dict[str, str]:
+    if settings.has_livekit:
+        settings.require(())
+        return {name: settings.variables[name] for name in LIVEKIT}
+    stack = held.stack
+    return {
+        "LIVEKIT_URL": stack.livekit_url,
+        "LIVEKIT_API_KEY": stack.livekit_api_key,
+        "LIVEKIT_API_SECRET": stack.livekit_api_secret,
+    }
+
+
+def _local_endpoints(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Where each plugin class finds its stand-in; the shapes differ, so does what the plugins want."""
+    return {
+        "deepgram.STT": f"{url}/v1/listen",
+        "deepgram.STTv2": f"{url.replace('http', 'ws', 1)}/v2/listen",
+        "cartesia.TTS": url,
+        "openai.LLM": variables.get("OPENAI_BASE_URL", f"{url}/v1"),
+    }
+
+
+def _check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
+    """A local call must not reach a provider by accident."""
+    known = {**snapshot.endpoints, **endpoints}
+    lost = [slot for slot in snapshot.slots if slot.kind != "vad" and slot.class_name not in known]
+    if lost:
+        raise ConfigError(
+            f"{', '.join(_named(slot) for slot in lost)} has no stand-in in ENV=local, there are: {', '.join(known)}."
+            f" Give it an address under endpoints in conf/env/local.yaml, or {IN_PROCESS} where it opens no socket.",
+            code="config.endpoint",
+        )
+
+
+def _named(slot: Slot) -> str:
+    return f"{slot.kind} {slot.class_name}"
+
+
+def _say_where(
+    settings: Settings, snapshot: Snapshot, livekit_url: str, endpoints: Mapping[str, str]
+) -> None:
+    """Say on stderr where calls will go, before the first one does."""
+    print(f"env {settings.env}, LiveKit {livekit_url}", file=sys.stderr)
+    for name in sorted({slot.class_name for slot in snapshot.slots}):
+        where = endpoints.get(name) or snapshot.endpoints.get(name) or "the provider itself"
+        print(f"  {name}: {where}", file=sys.stderr)

@@ -1,0 +1,132 @@
+"""From a slot of the config to a plugin object: found by name, checked against its own constructor.
+
+Any installed LiveKit plugin works with one YAML file: the class is looked up in `livekit.plugins.<provider>` and its keywords are
+checked against a model derived from its signature. Keys and URLs are no keywords of the conf: keys come from the environment,
+URLs from `endpoints`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from livekit.agents import NotGiven, llm, stt, tts, vad
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from shared.config.snapshot import Slot
+from shared.errors import ConfigError
+
+BASES: dict[str, tuple[type, ...]] = {
+    "stt": (stt.STT,),
+    "tts": (tts.TTS,),
+    "llm": (llm.LLM, llm.RealtimeModel),
+    "vad": (vad.VAD,),
+}
+
+IN_PROCESS = "in-process"
+"""The endpoint of a class that opens no socket."""
+
+DENIED = frozenset({"self", "api_key", "api_secret", "base_url", "http_session", "client"})
+"""Keywords that conf may never set: secrets, addresses and objects."""
+
+
+def build(slot: Slot, endpoints: Mapping[str, str]) -> Any:
+    """Make the plugin object of `slot`, pointed at the endpoint of its class where there is one."""
+    keywords = dict(slot.keywords)
+    endpoint = endpoints.get(slot.class_name)
+    if endpoint is not None and endpoint != IN_PROCESS:
+        keywords["base_url"] = endpoint
+    return _maker(slot)(**keywords)
+
+
+def check(slots: Iterable[Slot]) -> None:
+    """Import every plugin that a call may get and check its keywords.
+
+    Raises:
+        ConfigError: Names conf key, value and what would be right.
+    """
+    for slot in slots:
+        model = _keyword_model(slot)
+        try:
+            model.model_validate(dict(slot.keywords))
+        except ValidationError as err:
+            raise ConfigError(
+                "; ".join(_explain(slot, dict(error)) for error in err.errors())
+            ) from None
+
+
+def _maker(slot: Slot) -> Callable[..., Any]:
+    """What makes the object: the class, or its `load` where it has one."""
+    found = _find(slot)
+    load = getattr(found, "load", None)
+    return load if inspect.ismethod(load) else found
+
+
+def _find(slot: Slot) -> Any:
+    try:
+        module = importlib.import_module(slot.module)
+    except ModuleNotFoundError as err:
+        if err.name is None or not slot.module.startswith(err.name):
+            raise
+        raise ConfigError(
+            f"{slot.kind}.provider: no LiveKit plugin {slot.provider!r} is installed."
+            f" Try: pip install livekit-plugins-{slot.provider.replace('_', '-')}"
+        ) from None
+    found = getattr(module, slot.type, None)
+    if found is None:
+        near = difflib.get_close_matches(slot.type, [n for n in dir(module) if n[0].isupper()], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{slot.kind}.type: {slot.module} has no {slot.type!r}{hint}")
+    if not (isinstance(found, type) and issubclass(found, BASES[slot.kind])):
+        raise ConfigError(f"{slot.kind}: {slot.class_name} is no {slot.kind} plugin")
+    return found
+
+
+@cache
+def _model_of(maker: Callable[..., Any]) -> type[BaseModel]:
+    """A strict model with the keywords that JSON can hold; values of other types are taken as they are."""
+    hints = typing.get_type_hints(maker if inspect.ismethod(maker) else maker.__init__)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(maker).parameters.items():
+        if name in DENIED or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        required = parameter.default is parameter.empty
+        fields[name] = (_plain_type(hints.get(name, Any)), ... if required else None)
+    return create_model("Keywords", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _keyword_model(slot: Slot) -> type[BaseModel]:
+    return _model_of(_maker(slot))
+
+
+def _plain_type(hint: Any) -> Any:
+    """The part of a type that a YAML value can have, else anything."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    plain = [option for option in options if option is not NotGiven and _is_plain(option)]
+    if not plain or len(plain) < sum(option is not NotGiven for option in options):
+        return Any
+    return typing.Union[tuple(plain)] | None  # noqa: UP007 - built at run time
+
+
+_UNIONS = (typing.Union, type(int | str))
+
+
+def _is_plain(hint: Any) -> bool:
+    if hint in (str, int, float, bool, type(None)) or typing.get_origin(hint) is typing.Literal:
+        return True
+    return typing.get_origin(hint) in (list, dict) and all(map(_is_plain, typing.get_args(hint)))
+
+
+def _explain(slot: Slot, error: Mapping[str, Any]) -> str:
+    key = str(error["loc"][0])
+    if error["type"] != "extra_forbidden":
+        return f"{slot.kind}.{key}: {error['msg'].lower()}, got {error['input']!r}"
+    known = sorted(_keyword_model(slot).model_fields)
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
+    return f"{slot.kind}.{key}: {slot.class_name} has no such keyword; {hint}"

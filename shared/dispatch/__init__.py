@@ -1,0 +1,1 @@
+"""Who comes into a room, under which identity."""

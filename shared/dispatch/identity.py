@@ -1,0 +1,33 @@
+"""The identity of an agent in a room, and the attributes it carries there."""
+
+import hashlib
+from collections.abc import Mapping
+
+KEY = "sb.key"
+ATTEMPT = "sb.attempt"
+DISPATCH = "sb.dispatch"
+HOST = "sb.host"
+DIGEST = "sb.digest"
+STATE = "sb.state"
+CODE = "sb.code"
+OUTCOME = "sb.outcome"
+
+
+def agent_identity(room: str, agent: str, key: str) -> str:
+    """The one identity of `agent` in `room` for a dispatch key.
+
+    LiveKit keeps one participant per identity and the last one wins, so a replacement takes the place of a dead agent by joining.
+    """
+    digest = hashlib.sha256("\0".join((room, agent, key)).encode()).hexdigest()
+    return f"sb-{digest[:20]}"
+
+
+def call_id(attributes: Mapping[str, str], dispatch_id: str) -> str:
+    """The dispatch's key, else the id of the dispatch: the same over re-dispatch and handoff."""
+    return attributes.get(KEY) or dispatch_id
+
+
+def attempt(attributes: Mapping[str, str]) -> int:
+    """Which attempt of the same call this dispatch is, from 1. Anything but a positive number is 1."""
+    raw = attributes.get(ATTEMPT, "")
+    return max(int(raw), 1) if raw.isascii() and raw.isdigit() and len(raw) < 6 else 1

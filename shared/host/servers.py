@@ -1,0 +1,235 @@
+"""The agent servers of a host: built, run side by side, drained and ended by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from aiohttp import web
+from livekit.agents import AgentServer
+
+from shared import prompts, registry
+from shared.config import providers
+from shared.config.environment import HostSettings
+from shared.config.snapshot import Snapshot
+from shared.errors import SwitchboardError
+from shared.host import job
+from shared.host.requests import Offers
+from shared.telemetry import logs
+from shared.telemetry.redaction import HostCalls
+
+log = structlog.get_logger(__name__)
+
+PROMPT_EXTRAS = frozenset({"today"})
+"""Names that a prompt may use beside the fields of its contract."""
+
+
+def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -> int:
+    """Run one agent server per name until they are drained; the exit code is not 0 where one gave up."""
+    calls = logs.configure_host(json=snapshot.server.log_json, level=snapshot.server.log_level)
+    try:
+        _check(snapshot)
+    except SwitchboardError as err:
+        log.error("cannot start", code=err.code, reason=str(err))
+        return err.exit_code
+    return asyncio.run(Host(names, snapshot, settings, calls).run())
+
+
+def _check(snapshot: Snapshot) -> None:
+    """Find now what would fail in a call: plugins, keywords, classes, prompts."""
+    providers.check(snapshot.slots)
+    for name in snapshot.variants:
+        registry.agent_class(name)
+        prompts.check(registry.folder(name), registry.contract(name), PROMPT_EXTRAS)
+
+
+class Host:
+    """The agent servers of one process, from registering to their end."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        snapshot: Snapshot,
+        settings: HostSettings,
+        calls: HostCalls,
+    ) -> None:
+        self.names = tuple(names)
+        self.snapshot = snapshot
+        self.settings = settings
+        self.endpoints = {**snapshot.endpoints, **settings.endpoints}
+        self.calls = calls
+        self.id = f"{socket.gethostname()}-{os.getpid()}"
+        self.registered: set[str] = set()
+        self.draining = asyncio.Event()
+        self.health_ports = {name: _free_port() for name in self.names}
+        self.servers = {name: self._build(name) for name in self.names}
+
+    async def run(self) -> int:
+        """Serve until a signal; 0 after a clean end, 1 where LiveKit could not be reached for good."""
+        self._listen_for_signals()
+        run_file = self.settings.var / "run" / f"host-{os.getpid()}.json"
+        async with self._http() as ready_url:
+            _write_private(run_file, self._describe(ready_url))
+            try:
+                return await self._serve()
+            finally:
+                run_file.unlink(missing_ok=True)
+
+    async def _serve(self) -> int:
+        running = [asyncio.create_task(server.run()) for server in self.servers.values()]
+        ending = asyncio.create_task(self.draining.wait())
+        await asyncio.wait([*running, ending], return_when=asyncio.FIRST_COMPLETED)
+        gave_up = [task for task in running if task.done() and task.exception() is not None]
+        if gave_up:
+            log.error("agent server gave up", reason=str(gave_up[0].exception()))
+        else:
+            await self._drain()
+        ending.cancel()
+        await asyncio.gather(*(server.aclose() for server in self.servers.values()))
+        await asyncio.gather(*running, return_exceptions=True)
+        return 1 if gave_up else 0
+
+    async def _drain(self) -> None:
+        """Let running calls finish; no new ones come."""
+        busy = sum(len(server.active_jobs) for server in self.servers.values())
+        log.info("draining", calls=busy, timeout_s=self.snapshot.server.drain_timeout_s)
+        drains = [
+            server.drain(timeout=self.snapshot.server.drain_timeout_s)
+            for server in self.servers.values()
+        ]
+        for result in await asyncio.gather(*drains, return_exceptions=True):
+            if isinstance(result, TimeoutError):
+                log.warning("calls cut off", timeout_s=self.snapshot.server.drain_timeout_s)
+
+    def _build(self, name: str) -> AgentServer:
+        config = self.snapshot.server
+        server = AgentServer(
+            setup_fnc=partial(job.prewarm, config.log_level),
+            num_idle_processes=config.idle_processes,
+            load_threshold=config.load_threshold,
+            drain_timeout=config.drain_timeout_s,
+            host="127.0.0.1",
+            port=self.health_ports[name],
+            log_level=config.log_level,
+            **_proxy(self.settings.livekit_url),
+        )
+        if config.load == "none":
+            server.load_fnc = _no_load
+        records = self.settings.var / "records"
+        offers = Offers(
+            agent=name,
+            snapshot=self.snapshot,
+            records=records,
+            calls=self.calls,
+            host=self.id,
+            max_jobs=config.max_jobs,
+            running=lambda: len(server.active_jobs),
+            draining=self.draining,
+        )
+        # Functions and partials of them: the entrypoint is pickled into the job process.
+        server.rtc_session(
+            partial(job.entrypoint, name, self.settings.snapshot, records, self.endpoints),
+            agent_name=name,
+            on_request=offers.answer,
+            on_session_end=job.on_session_end,
+        )
+        server.on("worker_registered", partial(self._on_registered, name))
+        return server
+
+    def _on_registered(self, name: str, *_: object) -> None:
+        again = name in self.registered
+        self.registered.add(name)
+        log.info(
+            f"{name} is ready" if not again else f"{name} is registered again",
+            agent=name,
+            deployment=self.snapshot.server.deployment,
+            digest=self.snapshot.digest,
+            url=self.settings.livekit_url,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _http(self) -> AsyncIterator[str]:
+        """The host's own HTTP server, while it runs: `/ready`."""
+        app = web.Application()
+        app.router.add_get("/ready", self._ready)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self.snapshot.server.port).start()
+            host, port = runner.addresses[0][:2]
+            yield f"http://{host}:{port}/ready"
+        finally:
+            await runner.cleanup()
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """200 once every name has registered and LiveKit's own health check is good, else 503 with the names that miss."""
+        missing = [name for name in self.names if name not in self.registered]
+        async with aiohttp.ClientSession(trust_env=False) as client:
+            for name, port in self.health_ports.items():
+                try:
+                    async with client.get(f"http://127.0.0.1:{port}/") as answer:
+                        healthy = answer.status == 200
+                except aiohttp.ClientError:
+                    healthy = False
+                if not healthy and name not in missing:
+                    missing.append(name)
+        status = 503 if missing or self.draining.is_set() else 200
+        return web.json_response({"agents": list(self.names), "missing": missing}, status=status)
+
+    def _describe(self, ready_url: str) -> dict[str, object]:
+        """What `switchboard call` needs to find this host."""
+        return {
+            "pid": os.getpid(),
+            "agents": list(self.names),
+            "env": self.snapshot.env,
+            "deployment": self.snapshot.server.deployment,
+            "livekit_url": self.settings.livekit_url,
+            "ready_url": ready_url,
+        }
+
+    def _listen_for_signals(self) -> None:
+        """The first signal drains, the second ends everything at once."""
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if self.draining.is_set():
+                os._exit(130)  # the jobs end by themselves when their host is gone
+            self.draining.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+
+
+def _no_load(_: AgentServer) -> float:
+    return 0.0
+
+
+def _proxy(url: str) -> dict[str, Any]:
+    """A proxy of the environment must not get between a host and a LiveKit server on the same machine."""
+    return {"http_proxy": None} if urlsplit(url).hostname in ("127.0.0.1", "localhost") else {}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _write_private(path: Path, content: Mapping[str, object]) -> None:
+    """Write whole or not at all: others look for this file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(content), encoding="utf-8")
+    draft.chmod(0o600)
+    draft.replace(path)

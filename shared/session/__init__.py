@@ -1,0 +1,1 @@
+"""One running call: its state, its session, what ends it."""

@@ -1,0 +1,60 @@
+"""From one call's config to its plugins and its session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm, stt, tts, vad
+from livekit.agents.types import NOT_GIVEN
+
+from shared.config import providers
+from shared.config.snapshot import CallConfig
+from shared.session.call import Call
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The plugin objects of one call; `None` where the conf says `none`."""
+
+    stt: stt.STT[Any] | None
+    llm: llm.LLM[Any] | llm.RealtimeModel | None
+    tts: tts.TTS[Any] | None
+    vad: vad.VAD | None
+
+
+def build_plugins(config: CallConfig, endpoints: Mapping[str, str]) -> Plugins:
+    """Make the plugin objects that `config` names, pointed at `endpoints` (plugin class to base URL)."""
+
+    def make(slot: str) -> Any:
+        chosen = getattr(config, slot)
+        return None if chosen is None else providers.build(chosen, endpoints)
+
+    return Plugins(stt=make("stt"), llm=make("llm"), tts=make("tts"), vad=make("vad"))
+
+
+def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
+    """Make the session of a call; what the conf leaves open is LiveKit's default."""
+    config = call.config.session
+    handling: dict[str, Any] = {
+        "endpointing": dict(config.endpointing),
+        "interruption": _given(config.interruption),
+        "preemptive_generation": dict(config.preemptive_generation),
+    }
+    if config.turn_detection == "inference":
+        # Named, or LiveKit would pick its cloud model as soon as it sees an API key.
+        handling["turn_detection"] = inference.TurnDetector(version="v1-mini")
+    elif config.turn_detection is not None:
+        handling["turn_detection"] = config.turn_detection
+    return AgentSession[Call](
+        userdata=call,
+        stt=plugins.stt or NOT_GIVEN,
+        llm=plugins.llm or NOT_GIVEN,
+        tts=plugins.tts or NOT_GIVEN,
+        vad=plugins.vad,
+        turn_handling=cast(TurnHandlingOptions, handling),
+        user_away_timeout=config.user_away_timeout,
+    )
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,152 @@
+"""The state of one call: what `session.userdata` holds, and the only place where a call's outcome is decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import structlog
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, JobContext, llm
+
+from shared import registry
+from shared.config.snapshot import CallConfig
+from shared.dispatch.identity import CODE, OUTCOME, STATE
+from shared.metadata.contract import CallMetadata
+from shared.prompts import Prompts
+from shared.records.spool import Spool
+from shared.session.speech import SpeechAhead
+from shared.telemetry.redaction import Redactor
+
+Outcome = Literal["completed", "message_taken", "abandoned", "failed", "refused"]
+
+GOODBYE_LIMIT_S = 20.0
+"""Longest time a last sentence may take before the call ends without it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Call:
+    """One call of one agent name, from the accepted dispatch to its outcome.
+
+    Attributes:
+        id: The dispatch's key, else its id; the same over re-dispatch and handoff.
+        metadata: The contract of the agent in charge; a handoff replaces it.
+        greeting: The first sentence, already being spoken into frames; `None` once used.
+        history: What was said before this agent took the session over; `None` for the first agent.
+        history: What was said before this agent took the session over; `None` for the first agent.
+    """
+
+    id: str
+    ctx: JobContext
+    config: CallConfig
+    metadata: CallMetadata
+    prompts: Prompts
+    record: Spool
+    redactor: Redactor
+    greeting: SpeechAhead | None = None
+    outcome: Outcome | None = None
+    failing: bool = False
+    handoffs: list[str] = field(default_factory=list)
+    history: llm.ChatContext | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def render(self, prompt: str, **extra: object) -> str:
+        """Render one of the agent's prompts over the metadata in force."""
+        return self.prompts.render(prompt, self.metadata, **extra)
+
+    def learn(self, *values: str | None) -> None:
+        """Keep what the caller said out of every later log line of this call."""
+        self.redactor.add(*filter(None, values))
+
+    async def greet(self, session: AgentSession[Call]) -> None:
+        """Say the greeting. Its speech was begun while the room connected, so no model is asked for it."""
+        if self.greeting is None:
+            return
+        greeting, self.greeting = self.greeting, None
+        frames = await greeting.frames()
+        # Without frames the voice failed: `say` meets the same fault, and the guard answers for it.
+        if frames is None:
+            session.say(greeting.text)
+        else:
+            session.say(greeting.text, audio=frames)
+
+    def end_after(self, session: AgentSession[Call], sentence: str, outcome: Outcome) -> None:
+        """Say a last sentence, then end the call with `outcome`. Returns at once: a tool must not wait for its own turn."""
+        self._begin(self._end_after(session, sentence, outcome))
+
+    def fail(self, session: AgentSession[Call], code: str, *, provider: str) -> None:
+        """End the call with outcome `failed`; the caller hears an apology where speech still works. Returns at once."""
+        if self.failing:
+            return
+        self.failing = True
+        log.error("call failed", code=code, provider=provider)
+        self._begin(self._fail(session, code, speaks=provider != "tts"))
+
+    def leave(self, outcome: Outcome, *, code: str | None = None) -> None:
+        """End the call without a word, as when the caller has gone. Returns at once."""
+        if not self.failing:
+            self._begin(self.finish(outcome, code=code))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_after(
+        self, session: AgentSession[Call], sentence: str, outcome: Outcome
+    ) -> None:
+        await speak(session, sentence)
+        await self.finish(outcome)
+
+    async def _fail(self, session: AgentSession[Call], code: str, *, speaks: bool) -> None:
+        if speaks:
+            await speak(session, self.render("apology"))
+        await self.finish("failed", code=code)
+
+    async def finish(self, outcome: Outcome, *, code: str | None = None) -> None:
+        """Settle the outcome, tell the room and leave. The first outcome wins."""
+        if not await self.settle(outcome, code=code):
+            return
+        room = self.ctx.room
+        others = [
+            person
+            for person in room.remote_participants.values()
+            if person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        ]
+        if not others and room.isconnected():
+            # The last agent hangs up for the caller too: a phone line would stay open otherwise.
+            await self.ctx.delete_room()
+        self.ctx.shutdown(reason=outcome)
+
+    async def settle(self, outcome: Outcome, *, code: str | None = None) -> bool:
+        """Write the outcome to the record and the agent's attributes; false where it was settled before."""
+        if self.outcome is not None:
+            return False
+        self.outcome = outcome
+        self.record.append("outcome", outcome=outcome, code=code, handoffs=self.handoffs)
+        log.info("job finished", outcome=outcome, code=code, handoffs=len(self.handoffs))
+        attributes: dict[str, str] = {OUTCOME: outcome}
+        if code is not None:
+            attributes |= {STATE: "failed", CODE: code}
+        if self.ctx.room.isconnected():
+            await self.ctx.room.local_participant.set_attributes(attributes)
+        return True
+
+
+def make_agent(name: str, call: Call) -> Agent:
+    """The agent of this name, in charge of `call`. Every agent's class takes the call and nothing else."""
+    make = cast(Callable[[Call], Agent], registry.agent_class(name))
+    return make(call)
+
+
+async def speak(session: AgentSession[Call], sentence: str) -> None:
+    """Say one sentence to its end; never raises for a voice that fails or a session that closes."""
+    try:
+        handle = session.say(sentence, allow_interruptions=False)
+        await asyncio.wait_for(handle.wait_for_playout(), GOODBYE_LIMIT_S)
+    except (RuntimeError, TimeoutError):
+        log.warning("last sentence not spoken")

@@ -1,0 +1,80 @@
+"""What a session tells while it runs: into the record as it happens, faults to the guard."""
+
+from __future__ import annotations
+
+from livekit.agents import (
+    AgentSession,
+    APIStatusError,
+    CloseEvent,
+    CloseReason,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    FunctionToolsExecutedEvent,
+    UserInputTranscribedEvent,
+)
+from livekit.agents.llm import LLMError
+from livekit.agents.tts import TTSError
+
+from shared.session.call import Call
+
+AUTH_STATUS = (401, 402, 403)
+"""A provider answers with these when it does not accept the key, or nobody pays for it."""
+
+
+def follow(session: AgentSession[Call], call: Call) -> None:
+    """Write each turn and each tool's answer to the record as it is final, and end the call on a fault that will not pass.
+
+    The caller's words come from `user_input_transcribed`: `conversation_item_added` misses turns that nobody answered.
+    """
+
+    def on_heard(event: UserInputTranscribedEvent) -> None:
+        if event.is_final and event.transcript.strip():
+            call.record.append("turn", role="caller", text=event.transcript.strip())
+
+    def on_item(event: ConversationItemAddedEvent) -> None:
+        item = event.item
+        if item.type == "message" and item.role == "assistant" and item.text_content:
+            call.record.append(
+                "turn", role="agent", text=item.text_content, interrupted=item.interrupted
+            )
+
+    def on_tools(event: FunctionToolsExecutedEvent) -> None:
+        for done, answer in event.zipped():
+            call.record.append(
+                "tool_result",
+                tool=done.name,
+                arguments=done.arguments,
+                result=answer.output,
+                is_error=answer.is_error,
+            )
+
+    def on_error(event: ErrorEvent) -> None:
+        fault = event.error
+        if getattr(fault, "recoverable", True) or call.outcome is not None:
+            return
+        cause = getattr(fault, "error", None)
+        if isinstance(cause, APIStatusError) and cause.status_code in AUTH_STATUS:
+            call.fail(session, "provider.auth", provider=_slot(fault))
+
+    def on_close(event: CloseEvent) -> None:
+        if event.reason is CloseReason.ERROR:
+            call.leave("failed", code="provider.failed")
+        elif event.reason is CloseReason.PARTICIPANT_DISCONNECTED:
+            call.leave("abandoned")
+
+    session.on("user_input_transcribed", on_heard)
+    session.on("conversation_item_added", on_item)
+    session.on("function_tools_executed", on_tools)
+    session.on("error", on_error)
+    session.on("close", on_close)
+
+
+def _slot(fault: object) -> str:
+    """Which of the session's plugins failed: stt, llm or tts."""
+    match fault:
+        case TTSError():
+            return "tts"
+        case LLMError():
+            return "llm"
+        case _:
+            return "stt"
