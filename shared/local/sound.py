@@ -115,6 +115,7 @@ class Microphone:
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=_QUEUE_MS)
         self._speech = b""
         self._spoken: asyncio.Future[float] | None = None
+        self._closed = False
         self._task = asyncio.create_task(self._run(), name="microphone")
 
     async def publish(self, room: rtc.Room) -> None:
@@ -129,12 +130,13 @@ class Microphone:
         return await self._spoken
 
     async def close(self) -> None:
-        self._task.cancel()
+        # a frame on its way into LiveKit's native part is let in: that part fails badly when nobody waits for it
+        self._closed = True
         await asyncio.gather(self._task, return_exceptions=True)
         await self._source.aclose()
 
     async def _run(self) -> None:
-        while True:
+        while not self._closed:
             piece, self._speech = self._speech[: 2 * _FRAME], self._speech[2 * _FRAME :]
             samples = len(piece) // 2
             data = piece.ljust(2 * _FRAME, b"\0")

@@ -1,0 +1,145 @@
+"""The `switchboard` command. Each verb's own module is loaded only when the verb runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.config.environment import Settings
+from shared.errors import ConfigError, SwitchboardError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    # A traceback with local variables prints what callers say.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="""A team of named LiveKit voice agents.
+
+\b
+  switchboard run intake            host an agent on this machine
+  switchboard call intake           call it from another terminal
+
+\b
+Exit codes:
+  0  done                           4  a dispatch sets what policy keeps closed
+  1  a defect in Switchboard        5  no agent came, or none spoke
+  2  conf, a name or an option      6  LiveKit server, ports, build
+  3  metadata                       7  a provider
+  130  Ctrl-C
+""",
+)
+
+Env = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SWITCHBOARD_ENV", help="local, dev, staging or prod; local where none is given."
+    ),
+]
+
+
+@app.command()
+def run(
+    agents: Annotated[
+        str | None,
+        typer.Argument(
+            envvar="SWITCHBOARD_AGENT",
+            help="Names, with commas between them. All agents where none is given.",
+        ),
+    ] = None,
+    env: Env = None,
+) -> None:
+    """Host agents until Ctrl-C, which lets running calls finish first.
+
+    \b
+    switchboard run intake
+    switchboard run intake,support --env dev
+    SWITCHBOARD_SET='llm.temperature=0.1' switchboard run intake
+    """
+    settings = Settings.read(env=env)
+    from shared.cli import run as verb
+
+    verb.run(settings, tuple(name.strip() for name in (agents or "").split(",") if name.strip()))
+
+
+@app.command()
+def call(
+    agent: Annotated[
+        str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to call.")
+    ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SWITCHBOARD_METADATA", help='JSON for the agent; {"user_id":"demo"} without.'
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="What to say, one turn each; repeatable. The local voice speaks it."),
+    ] = None,
+    wav: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording to play as a turn; repeatable, in place of --text."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
+    ] = False,
+    room: Annotated[
+        str | None,
+        typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1.0, help="Seconds after which the caller hangs up.")
+    ] = 120.0,
+    env: Env = None,
+) -> None:
+    """Call a running agent: join a room, dispatch the agent with metadata, speak, and show what both sides say.
+
+    Without --text and --wav the caller is a person with a name, a number and a reason (the metadata may say which), who answers what it is
+    asked. Else it says one turn after the other, each when the agent has finished, and hangs up after the last answer.
+
+    \b
+    switchboard call intake
+    switchboard call intake --metadata '{"user_id":"12345","user_name":"Ada Lovelace"}'
+    switchboard call support --text "Where is my order?" --text "Thank you, goodbye." --json
+
+    Exits with 0 only when the agent spoke.
+    """
+    settings = Settings.read(env=env)
+    from shared.cli import call as verb
+
+    verb.call(
+        settings,
+        verb.Wish(
+            agent=agent or "",
+            metadata=metadata,
+            turns=(*(text or ()), *(wav or ())),
+            room=room,
+            timeout_s=timeout,
+            as_json=as_json,
+        ),
+    )
+
+
+def main() -> None:
+    """Run the command, with what `make` hands over in ARGS behind the words of the command line."""
+    try:
+        app([*sys.argv[1:], *_words(Settings.read().exported.get("SWITCHBOARD_ARGS", ""))])
+    except SwitchboardError as err:
+        print(err, file=sys.stderr)
+        sys.exit(err.exit_code)
+
+
+def _words(args: str) -> list[str]:
+    try:
+        return shlex.split(args)
+    except ValueError as err:
+        raise ConfigError(f"ARGS: {err}; quote it like ARGS='--text \"two words\"'") from None
+
+
+if __name__ == "__main__":
+    main()
