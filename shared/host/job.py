@@ -14,12 +14,15 @@ from shared.dispatch.identity import STATE, attempt, call_id
 from shared.metadata import merge
 from shared.prompts import Prompts
 from shared.records.spool import Spool
-from shared.session.build import build_plugins, build_session
+from shared.session.build import build_plugin, build_session
 from shared.session.call import Call, make_agent
 from shared.session.events import follow
 from shared.session.speech import SpeechAhead
 from shared.telemetry import logs
 from shared.telemetry.redaction import Redactor
+
+CALL = "call"
+"""Where a job process keeps its call."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,13 +65,13 @@ async def entrypoint(
         record=Spool.open(records, call_id=call_key, attempt=attempt(attributes)),
         redactor=redactor,
     )
-    plugins = build_plugins(config, endpoints)
-    if plugins.tts is not None:
-        # Spoken into frames from here on: the sentence is there when the room is.
-        call.greeting = SpeechAhead(plugins.tts, call.render("greeting"))
-    session = build_session(call, plugins)
-    follow(session, call)
-    await session.start(make_agent(agent, call), room=ctx.room)
+    ctx.proc.userdata[CALL] = call
+    try:
+        await _serve(call, agent, endpoints)
+    except BaseException:
+        # LiveKit reports a crashed job as a success; the record and the room must not.
+        await call.settle("failed", code="job.crashed")
+        raise
     call.record.append(
         "joined",
         agent=agent,
@@ -79,10 +82,24 @@ async def entrypoint(
     await ctx.room.local_participant.set_attributes({STATE: "ready"})
 
 
+async def _serve(call: Call, agent: str, endpoints: dict[str, str]) -> None:
+    """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
+    voice = build_plugin(call.config.tts, endpoints)
+    if voice is not None:
+        call.greeting = SpeechAhead(voice, call.render("greeting"))
+        await asyncio.sleep(0)  # its request is on the way before the rest is made
+    session = build_session(call, voice, endpoints)
+    follow(session, call)
+    await session.start(make_agent(agent, call), room=call.ctx.room)
+
+
 async def on_session_end(ctx: JobContext) -> None:
-    """Settle what nothing else has settled: a call that ends without an outcome was abandoned."""
-    session = ctx.primary_session
-    call: Call = session.userdata
-    await call.settle("abandoned")
-    await asyncio.sleep(0)
+    """Settle what nothing else has settled: the caller was cut off, or has gone."""
+    call: Call | None = ctx.proc.userdata.get(CALL)
+    if call is None:
+        return
+    if call.has_caller():
+        await call.settle("failed", code="host.stopped")
+    else:
+        await call.settle("abandoned")
     call.record.close()

@@ -1,1 +1,33 @@
-"""Imported once in the forkserver: what a call would otherwise import before its first answer, on the loop of a live call."""
+"""Imported once in the forkserver: what a call would otherwise do for the first time before its first answer.
+
+The modules are those that livekit, openai and httpx leave for the first use; a test keeps the list complete. They would block the loop
+of a call that has just begun, and each job would hold a copy of its own.
+"""
+
+import importlib
+
+import phonenumbers
+from livekit.agents import llm, utils
+
+LATE = (
+    "anyio._backends._asyncio",
+    "livekit.agents.llm.async_toolset",
+    "numpy.fft",
+    "openai.pagination",
+    "openai.resources.chat",
+    "openai.resources.models",
+)
+"""Left by their packages for the first use."""
+
+for module in LATE:
+    importlib.import_module(module)
+
+# The first number of a country loads that country's rules.
+phonenumbers.is_valid_number(phonenumbers.parse("+15105550123"))
+
+# The first context reads the machine's certificates; LiveKit keeps it for all others.
+utils.http_context._create_ssl_context()
+
+# pydantic finishes a model when it is first used.
+llm.ChatContext.empty().add_message(role="user", content="")
+llm.AgentConfigUpdate(instructions="")

@@ -61,7 +61,7 @@ class Offers:
         try:
             if self.draining.is_set() or self.running() + self.in_flight >= self.max_jobs:
                 code = "host.draining" if self.draining.is_set() else "host.full"
-                log.warning("job refused", job_id=job.id, call_id=call, code=code)
+                log.warning("job refused", call_id=call, agent=self.agent, code=code)
                 await request.reject(terminate=False)
                 return
             try:
@@ -132,8 +132,9 @@ class Offers:
         record.append("outcome", outcome="refused", code=err.code, reason=str(err))
         log.warning(
             "job refused",
-            job_id=request.job.id,
             call_id=call,
+            agent=self.agent,
+            dispatch=request.job.dispatch_id,
             code=err.code,
             pointer=pointers[0] if len(pointers) == 1 else pointers,
             reason=str(err),

@@ -112,15 +112,19 @@ class Call:
         if not await self.settle(outcome, code=code):
             return
         room = self.ctx.room
-        others = [
-            person
-            for person in room.remote_participants.values()
-            if person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        ]
-        if not others and room.isconnected():
+        if room.isconnected() and not self._has(agents=True):
             # The last agent hangs up for the caller too: a phone line would stay open otherwise.
             await self.ctx.delete_room()
         self.ctx.shutdown(reason=outcome)
+
+    def has_caller(self) -> bool:
+        """Whether somebody who is no agent is in the room."""
+        return self.ctx.room.isconnected() and self._has(agents=False)
+
+    def _has(self, *, agents: bool) -> bool:
+        kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        people = self.ctx.room.remote_participants.values()
+        return any((person.kind == kind) is agents for person in people)
 
     async def settle(self, outcome: Outcome, *, code: str | None = None) -> bool:
         """Write the outcome to the record and the agent's attributes; false where it was settled before."""
