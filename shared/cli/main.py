@@ -59,7 +59,7 @@ def run(
     switchboard run intake
     switchboard run intake,support --env dev
     SWITCHBOARD_SET='llm.temperature=0.1' switchboard run intake
-    """
+    """  # noqa: D301 (the help's own mark for lines as they are)
     settings = Settings.read(env=env)
     from shared.cli import run as verb
 
@@ -108,7 +108,7 @@ def call(
     switchboard call support --text "Where is my order?" --text "Thank you, goodbye." --json
 
     Exits with 0 only when the agent spoke.
-    """
+    """  # noqa: D301 (as above)
     settings = Settings.read(env=env)
     from shared.cli import call as verb
 

@@ -17,7 +17,7 @@ from livekit import rtc
 from shared.dispatch.identity import ATTEMPT, CODE, KEY, OUTCOME
 from shared.errors import StackError
 from shared.local.call import CallOptions, CallResult, OnEvent, Step
-from shared.local.exchange import Exchange, Sight
+from shared.local.exchange import Exchange, Sight, Taken
 from shared.local.sound import Ear, Microphone, read_wav
 from shared.local.transcripts import Transcript
 
@@ -28,6 +28,9 @@ PATIENCE_S = 10.0
 """Longest wait for an agent that listens but says nothing; then the caller goes on."""
 
 JOIN_LIMIT_S = 30.0
+TAKE_LIMIT_S = 10.0
+"""LiveKit offers a dispatch for 9 s at most; what nobody took by then is lost."""
+
 OUTCOME_LIMIT_S = 5.0
 """Longest look at the agent after the caller has left, for the outcome."""
 
@@ -79,7 +82,7 @@ class _Caller:
         self._sounds: list[bytes] = []
         self._dispatched = 0.0
         self._dispatch_id: str | None = None
-        self._refused = False
+        self._taken: Taken = "not known"
         self._answers: list[float] = []
         self.timed_out = False
 
@@ -166,15 +169,17 @@ class _Caller:
         )
 
     async def _wait_for_agent(self, dispatch_id: str) -> None:
-        look = self._dispatched + _LOOK_S
+        look = _LOOK_S
         while self._sight.joined is None and not self._sight.gone.is_set():
-            if time.monotonic() - self._dispatched > JOIN_LIMIT_S:
-                return
-            if time.monotonic() > look:
+            waited = time.monotonic() - self._dispatched
+            if waited > look:
                 look += _LOOK_S
-                self._refused = await self._exchange.is_refused(self._name, dispatch_id)
-                if self._refused:
+                self._taken = await self._exchange.taken(self._name, dispatch_id)
+                lost = self._taken == "by nobody" and waited > TAKE_LIMIT_S
+                if lost or self._taken == "to refuse it":
                     return
+            if waited > JOIN_LIMIT_S:
+                return
             await asyncio.sleep(_TICK_S)
         if self._sight.joined is not None:
             self._on_event(Step("agent joined", self._since_dispatch(self._sight.joined)))
@@ -253,9 +258,12 @@ class _Caller:
     def _failure(self) -> str:
         agent = self._options.agent
         log = "The host's log says why."
-        if self._refused:
-            return f"{agent} refused the call. {log}"
         if self._sight.joined is None:
+            match self._taken:
+                case "to refuse it":
+                    return f"{agent} refused the call. {log}"
+                case "by nobody":
+                    return f"nobody took the call: no host of {agent} is free, or its deployment is another."
             return f"{agent} did not join. {log}"
         if code := self._sight.attribute(CODE):
             return f"{agent} joined but failed ({code}). {log}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 from livekit import api, rtc
 
 from shared.dispatch.identity import KEY, OUTCOME
 from shared.errors import StackError
+
+Taken = Literal["not known", "by nobody", "to refuse it", "by a host"]
 
 _AGENT_STATE = "lk.agent.state"
 
@@ -72,14 +74,16 @@ class Exchange:
         except (aiohttp.ClientError, TimeoutError) as err:
             raise self._no_entry(f"did not take the dispatch ({type(err).__name__})") from None
 
-    async def is_refused(self, room: str, dispatch_id: str) -> bool:
-        """Whether a host took the job only to end it: LiveKit shows that as a job that succeeded at once."""
+    async def taken(self, room: str, dispatch_id: str) -> Taken:
+        """What became of a dispatch so far. A job that succeeded at once is one that a host took only to end it."""
         try:
             dispatch = await self._api.agent_dispatch.get_dispatch(dispatch_id, room)
         except (api.TwirpError, aiohttp.ClientError, TimeoutError):
-            return False
-        jobs = dispatch.state.jobs if dispatch else ()
-        return any(job.state.status == api.JobStatus.JS_SUCCESS for job in jobs)
+            return "not known"
+        states = [job.state.status for job in dispatch.state.jobs] if dispatch else []
+        if not states:
+            return "by nobody"
+        return "to refuse it" if api.JobStatus.JS_SUCCESS in states else "by a host"
 
     async def close(self) -> None:
         await self._api.aclose()

@@ -178,11 +178,12 @@ class Ear:
         try:
             async for event in stream:
                 if max(event.frame.data) >= LOUD:
-                    self._hear(time.monotonic())
+                    self.hear(time.monotonic())
         finally:
             await stream.aclose()
 
-    def _hear(self, now: float) -> None:
+    def hear(self, now: float) -> None:
+        """Take note of a sound at `now`."""
         if self.last is None or now - self.last > _BREAK_S:
             self.starts.append(now)
         self.last = now

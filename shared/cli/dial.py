@@ -1,0 +1,153 @@
+"""The call itself, once it is known whom to call and with what: the caller's voice and key, and what a terminal shows of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.cli.call import Wish
+from shared.cli.hosts import RunningHost, wait_until_ready
+from shared.config.environment import LOCAL, Settings
+from shared.errors import StackError
+from shared.local import stack
+from shared.local.call import CallOptions, CallResult, Step
+from shared.local.caller import call
+from shared.local.persona import Persona
+from shared.local.sound import Voice
+from shared.local.transcripts import Line
+from shared.metadata.contract import CallMetadata
+from shared.metadata.parse import dump
+
+READY_LIMIT_S = 60.0
+
+
+def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHost) -> None:
+    """Call an agent of `host`.
+
+    Raises:
+        DispatchError: It did not become ready, did not come or did not speak.
+        StackError: LiveKit or the local voice is not there.
+    """
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # LiveKit's SDK logs what it is not asked for
+    url, key, secret = _livekit(settings, host)
+    screen = Screen(as_json=wish.as_json)
+    with _voice(settings, wish.turns, screen) as voice:
+        options = CallOptions(
+            agent=wish.agent,
+            metadata=dump(metadata),
+            livekit_url=url,
+            api_key=key,
+            api_secret=secret,
+            deployment=host.deployment,
+            room=wish.room,
+            turns=wish.turns,
+            persona=Persona.of(metadata),
+            voice=voice,
+            timeout_s=wish.timeout_s,
+        )
+        result = asyncio.run(_call(host, options, screen))
+    screen.finish(result)
+    result.check()
+
+
+async def _call(host: RunningHost, options: CallOptions, screen: Screen) -> CallResult:
+    await wait_until_ready(host, options.agent, limit_s=READY_LIMIT_S, progress=screen.say)
+    return await call(options, on_event=screen.show)
+
+
+def _livekit(settings: Settings, host: RunningHost) -> tuple[str, str, str]:
+    """Where the host's agents are, and a key and a secret for it."""
+    if settings.env != LOCAL or settings.has_livekit:
+        settings.require(())
+        return (
+            host.livekit_url,
+            settings.variables["LIVEKIT_API_KEY"],
+            settings.variables["LIVEKIT_API_SECRET"],
+        )
+    running = stack.find(settings.var / "run")
+    if running is None:
+        raise StackError(
+            "the local stack is not running. Start the agent again: make run", code="stack.gone"
+        )
+    return host.livekit_url, running.livekit_api_key, running.livekit_api_secret
+
+
+@contextlib.contextmanager
+def _voice(
+    settings: Settings, turns: tuple[str | Path, ...], screen: Screen
+) -> Iterator[Voice | None]:
+    """The local voice, started for this call where no stack runs; `None` where nothing is to be spoken."""
+    if turns and all(isinstance(turn, Path) for turn in turns):
+        yield None
+        return
+    run_dir = settings.var / "run"
+    if running := stack.find(run_dir):
+        yield Voice(running.providers_url, running.providers_key)
+        return
+    held = stack.hold(run_dir, ports=stack.Ports(), with_server=False, progress=screen.say)
+    try:
+        yield Voice(held.stack.providers_url, held.stack.providers_key)
+    finally:
+        held.close()
+
+
+class Screen:
+    """What a person sees of a call: words on stdout, times and progress on stderr; with `as_json` all but the object on stderr."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._words = sys.stderr if as_json else sys.stdout
+        self._live = self._words.isatty()
+        self._unfinished = False
+
+    def say(self, text: str) -> None:
+        self._clear()
+        print(text, file=sys.stderr, flush=True)
+
+    def show(self, event: Step | Line) -> None:
+        if isinstance(event, Step):
+            after = "" if event.seconds is None else f" after {event.seconds:.2f} s"
+            self.say(f"  {event.name}{after}")
+        elif event.final:
+            self._clear()
+            print(f"{event.role}: {event.text}", file=self._words, flush=True)
+        elif self._live:
+            self._clear()
+            self._unfinished = True
+            # the last words that fit: this line is replaced as more comes
+            room = shutil.get_terminal_size().columns - len(event.role) - 3
+            print(f"{event.role}: {event.text[-room:]}", end="", file=self._words, flush=True)
+
+    def _clear(self) -> None:
+        if self._unfinished:
+            self._unfinished = False
+            print("\r\x1b[K", end="", file=self._words, flush=True)
+
+    def finish(self, result: CallResult) -> None:
+        if result.timed_out:
+            self.say("  time is over: hung up")
+        code = f" ({result.code})" if result.code else ""
+        self.say(f"  outcome: {result.outcome or 'not known'}{code}")
+        if self._as_json:
+            print(json.dumps(as_object(result)), flush=True)
+
+
+def as_object(result: CallResult) -> dict[str, object]:
+    """The object that `--json` prints."""
+    return {
+        "room": result.room,
+        "dispatch_id": result.dispatch_id,
+        "agent_joined_s": result.agent_joined_s,
+        "first_word_s": result.first_word_s,
+        "answers_s": list(result.answers_s),
+        "transcript": [{"role": line.role, "text": line.text} for line in result.transcript],
+        "outcome": result.outcome,
+    }
