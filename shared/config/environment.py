@@ -166,6 +166,11 @@ class HostSettings:
         )
 
 
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, for a process that it starts."""
+    return dict(os.environ)
+
+
 def _local(environ: Mapping[str, str]) -> dict[str, str]:
     """What an exported address brings with it; nothing where none is exported."""
     kept: dict[str, str] = {}
