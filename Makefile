@@ -1,0 +1,60 @@
+# An index: each target is one command of the same name. `make` alone prints it.
+.DEFAULT_GOAL := help
+
+# Values reach the command through the environment, never pasted into a shell line: quotes, blanks and $ arrive unharmed.
+export SWITCHBOARD_AGENT := $(value AGENT)
+export SWITCHBOARD_ENV := $(value ENV)
+export SWITCHBOARD_SET := $(value SET)
+export SWITCHBOARD_ROOM := $(value ROOM)
+export SWITCHBOARD_METADATA := $(value METADATA)
+export SWITCHBOARD_ARGS := $(value ARGS)
+
+SWITCHBOARD ?= .venv/bin/switchboard
+INSTALL := @python3 shared/cli/install.py
+VENV := .venv/bin
+
+##@ Use
+.PHONY: help
+help: ## Print this
+	@awk '/^##@/ {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-10s %s\n", part[1], part[2]}' Makefile
+	@printf '\nVariables\n  AGENT=intake,support  ENV=local|dev|staging|prod  SET="llm.temperature=0.1"\n  METADATA='"'"'{"user_id":"12345"}'"'"'  ROOM=name  ARGS="more words for the command"\n'
+
+.PHONY: run
+run: ## Host AGENT, all agents without it, until Ctrl-C
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) run
+
+.PHONY: call
+call: ## Call AGENT with METADATA from a second terminal
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) call
+
+##@ Work on it
+.PHONY: install
+install: ## Set .venv up for development
+	$(INSTALL) dev
+
+.PHONY: test
+test: install check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
+	@SWITCHBOARD_ARGS= $(VENV)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: install ## Lint, types, layers
+	@$(VENV)/ruff check --quiet
+	@$(VENV)/ruff format --quiet --check
+	@$(VENV)/mypy
+	@mkdir -p var && $(VENV)/lint-imports --no-cache > var/lint-imports.log 2>&1 || { cat var/lint-imports.log; exit 1; }
+
+.PHONY: bench
+bench: install ## Compare with a plain LiveKit worker; ARGS='--only start' for a part
+	@SWITCHBOARD_ARGS= $(VENV)/python -m bench $(ARGS)
+
+.PHONY: lock
+lock: install ## Write the lock files anew from pyproject.toml
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai --extra local --extra dev pyproject.toml -o requirements-dev.lock
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai --extra local -c requirements-dev.lock pyproject.toml -o requirements-local.lock
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai -c requirements-dev.lock pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove .venv and var, records too
+	@rm -rf .venv var

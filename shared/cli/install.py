@@ -1,0 +1,132 @@
+"""Sets the virtual environment up. Run by the system's own Python before anything is installed, so it knows the standard library only.
+
+python3 shared/cli/install.py local     what `make run` needs
+python3 shared/cli/install.py dev       the same and what `make test` needs
+"""
+
+import compileall
+import contextlib
+import difflib
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed"
+LOCKS = {"local": "requirements-local.lock", "dev": "requirements-dev.lock"}
+OLDEST = (3, 11)
+
+EXIT_CONFIG, EXIT_STACK, EXIT_INTERRUPTED = 2, 6, 130
+
+
+def main(words: list[str]) -> int:
+    """Set up what is missing; quick where nothing is. The first word is `local` or `dev`, those after it agents' names to check."""
+    wanted = words[0] if words else "local"
+    if sys.version_info < OLDEST:
+        have = ".".join(map(str, sys.version_info[:3]))
+        return say(
+            f"Python 3.11 or newer is needed, {sys.executable} is {have}. Install it, or put it first on PATH.",
+            EXIT_CONFIG,
+        )
+    unknown = unknown_agent(" ".join(words[1:]))
+    if unknown:
+        return say(unknown, EXIT_CONFIG)
+    if is_current(wanted):
+        return 0
+    try:
+        return install(wanted)
+    except KeyboardInterrupt:
+        return say("\ninterrupted; the next run takes the set-up up again", EXIT_INTERRUPTED)
+    except subprocess.CalledProcessError as err:
+        step = " ".join(str(word) for word in err.cmd[2:4])
+        return say(
+            f"set-up failed at: {step}. Its own words are above; where they speak of a connection, check the network.",
+            EXIT_STACK,
+        )
+
+
+def install(wanted: str) -> int:
+    """Make the environment, step by step, and write the stamp last: an interrupted set-up is not taken for a whole one."""
+    STAMP.unlink(missing_ok=True)
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    lock = LOCKS[wanted]
+    step(
+        f"installing {lock} (some minutes the first time)",
+        [*pip, "install", "--quiet", "--require-hashes", "--compile", "-r", str(ROOT / lock)],
+    )
+    step(
+        "installing switchboard", [*pip, "install", "--quiet", "--no-deps", "--editable", str(ROOT)]
+    )
+    for folder in ("agents", "shared"):
+        compileall.compile_dir(str(ROOT / folder), quiet=2)
+    STAMP.write_text(f"{wanted} {fingerprint(wanted)}\n", encoding="utf-8")
+    return 0
+
+
+def is_current(wanted: str) -> bool:
+    """Whether the last set-up was of these lock files, and of at least what is wanted: dev holds all of local."""
+    try:
+        kind, print_ = STAMP.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return False
+    return kind in (wanted, "dev") and print_ == fingerprint(kind)
+
+
+def fingerprint(kind: str) -> str:
+    """Of everything the set-up depends on, the place of the clone too: the environment names it."""
+    found = hashlib.sha256(f"{ROOT}\0{sys.version_info[:2]}".encode())
+    for name in (LOCKS[kind], "pyproject.toml"):
+        found.update((ROOT / name).read_bytes())
+    return found.hexdigest()[:16]
+
+
+def unknown_agent(names: str) -> str:
+    """What to say about the first name that is no agent; empty where all are."""
+    known = sorted(file.parent.name for file in (ROOT / "agents").glob("*/agent.py"))
+    for name in names.replace(",", " ").split():
+        if name not in known:
+            near = (difflib.get_close_matches(name, known, 1) or known)[0]
+            return f"no agent named {name!r}; agents: {', '.join(known)} (agents/*/). Try: make run AGENT={near}"
+    return ""
+
+
+def step(title: str, words: list[str]) -> None:
+    """Run one step and say how long it took; its process ends with us."""
+    began = time.monotonic()
+    tell(f"{title} … ")
+    # pip keeps quiet about bytecode it may not write, and the first start would pay for it.
+    environ = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    with subprocess.Popen(words, env=environ) as process:
+        try:
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+    if status:
+        raise subprocess.CalledProcessError(status, words)
+    tell(f"{time.monotonic() - began:.0f} s\n")
+
+
+def say(text: str, status: int) -> int:
+    """One line on stderr, and the exit code to end with."""
+    tell(f"{text}\n")
+    return status
+
+
+def tell(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
