@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,12 +54,19 @@ def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHo
             voice=voice,
             timeout_s=wish.timeout_s,
         )
-        result = asyncio.run(_call(host, options, screen))
+        try:
+            result = asyncio.run(_call(host, options, screen))
+        except asyncio.CancelledError:
+            raise SystemExit(128 + signal.SIGTERM) from None
     screen.finish(result)
     result.check()
 
 
 async def _call(host: RunningHost, options: CallOptions, screen: Screen) -> CallResult:
+    task = asyncio.current_task()
+    assert task is not None
+    # as for Ctrl-C: a caller that just vanished would keep the agent talking to nobody for a while
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await wait_until_ready(host, options.agent, limit_s=READY_LIMIT_S, progress=screen.say)
     return await call(options, on_event=screen.show)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -125,13 +126,28 @@ def call(
     )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command, with what `make` hands over in ARGS behind the words of the command line."""
     try:
         app([*sys.argv[1:], *_words(Settings.read().exported.get("SWITCHBOARD_ARGS", ""))])
+        _leave(0)
     except SwitchboardError as err:
         print(err, file=sys.stderr)
-        sys.exit(err.exit_code)
+        _leave(err.exit_code)
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """End the process, without the interpreter's clean-up where LiveKit's SDK is loaded.
+
+    Its threads call into Python to the last moment; one that does so during the clean-up aborts the process, now and then.
+    """
+    if "livekit.rtc" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)
 
 
 def _words(args: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,19 +12,25 @@ import pytest
 from shared.errors import SwitchboardError
 
 
-def switchboard(
-    tmp_path: Path, *words: str, **variables: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run the command with an environment of its own and an empty run folder."""
-    environ = {
+COMMAND = (sys.executable, "-m", "shared.cli.main")
+
+
+def _environ(tmp_path: Path) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "COLUMNS": "100",
         "SWITCHBOARD_VAR": str(tmp_path / "var"),
     }
+
+
+def switchboard(
+    tmp_path: Path, *words: str, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command with an environment of its own and an empty run folder."""
     return subprocess.run(
-        [sys.executable, "-m", "shared.cli.main", *words],
-        env=environ | variables,
+        [*COMMAND, *words],
+        env=_environ(tmp_path) | variables,
         capture_output=True,
         text=True,
         timeout=60,
@@ -154,6 +161,36 @@ def test_a_host_without_its_stack_is_said(tmp_path: Path) -> None:
 
     assert done.returncode == 6
     assert "the local stack is not running" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_call_that_is_stopped_ends_quietly(
+    tmp_path: Path, number: signal.Signals, exit_code: int
+) -> None:
+    """Ctrl-C and TERM end a call that waits, with their own exit code and no traceback."""
+    _host_file(tmp_path, os.getpid())
+    recording = tmp_path / "a.wav"
+    recording.touch()
+    livekit = {
+        "LIVEKIT_URL": "ws://127.0.0.1:1",
+        "LIVEKIT_API_KEY": "k",
+        "LIVEKIT_API_SECRET": "s",
+    }
+    process = subprocess.Popen(
+        [*COMMAND, "call", "intake", "--wav", str(recording)],
+        env=_environ(tmp_path) | livekit,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting for intake to be ready\n"
+
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == exit_code
+    assert (stdout, stderr) == ("", "")
 
 
 def test_help_lists_every_exit_code(tmp_path: Path) -> None:
