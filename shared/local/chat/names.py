@@ -1,0 +1,92 @@
+"""A person's name in what a caller says."""
+
+import re
+
+from shared.local.chat.numbers import SMALL, Found
+
+LONGEST = 4
+"""Words of a name."""
+
+_NOT_NAMES = frozenset(
+    "a about actually afraid after again ah all also am an and any are as ask asking at be because been before but by call called"
+    " caller calling can cannot can't confirm correct could did didn't do does doesn't doing don't email everything exactly fine for from full get give"
+    " go going good got great had has have having he hello help her here hey hi him his hm how i i'd i'll i'm i've if in is isn't it it's"
+    " its just know last late later let like looking maybe me mean message mine minute mister more much must my name need never new no nope not nothing"
+    " now number of oh ok okay on one only or order our out phone please possible problem quite ready really reason right said same say says she should"
+    " sir so some something sorry speak speaking spell spelled still sure talk tell than thank thanks that that's the their them then there these they"
+    " thing think this those three to today told tomorrow too true trying two uh um understand unfortunately us very waiting want wanted was we well were what what's when where"
+    " which who why will wish with won't would wrong yeah yep yes yet you you're your yours about away back down up happy glad interested"
+    " madam ma'am having double triple hundred plus first second repeat why's when's how's where's who's hear heard question morning afternoon"
+    " evening first-name surname nobody somebody anyone someone none".split()
+) | frozenset(SMALL)
+
+_WORD = r"[^\W\d_]+(?:['’.-][^\W\d_]+)*"
+_STRONG = re.compile(
+    r"\b(?:(?:my|the|his|her|full|first|last)\s+name(?:\s+is|['’]s)|name\s+is|i am called|i['’]m called|call me|under the name(?: of)?)\s*[,:]?\s*",
+    re.IGNORECASE,
+)
+_WEAK = re.compile(
+    r"\b(?:this is|i am|i['’]m|it is|it['’]s|that is|that['’]s|you are (?:speaking|talking) (?:to|with)|speaking (?:is|to))\s+",
+    re.IGNORECASE,
+)
+_SPELT = re.compile(r"(?:\b[A-Za-z]\b[-. ,]*){3,}")
+_TITLE = re.compile(r"\s*(?:mr|mrs|ms|miss|mister|dr|doctor)\b\.?\s*", re.IGNORECASE)
+_TAIL = frozenset({"here", "speaking", "please", "thanks"})
+
+
+def name(text: str, *, asked: bool) -> Found[str] | None:
+    """The last name said. "I'm" and "it's" count only before capitals, or where a name was asked for; a bare name only there."""
+    for pattern, sure in ((_STRONG, True), (_WEAK, asked)):
+        for lead in reversed(list(pattern.finditer(text))):
+            found = _at(text, lead.end(), capitals=not sure)
+            if found is not None:
+                return Found(found.value, lead.start(), found.end)
+    return _bare(text) if asked else None
+
+
+def titled(words: list[str]) -> str:
+    """As a name is written, keeping capitals that the recogniser set."""
+    return " ".join(word if any(c.isupper() for c in word) else _capital(word) for word in words)
+
+
+def _capital(word: str) -> str:
+    return re.sub(r"(^|['’-])(\w)", lambda m: m[1] + m[2].upper(), word)
+
+
+def _at(text: str, start: int, *, capitals: bool) -> Found[str] | None:
+    """The name that begins at `start`."""
+    if title := _TITLE.match(text, start):
+        start = title.end()
+    taken: list[str] = []
+    end = start
+    for match in re.finditer(rf"({_WORD})(\s*)", text[start:]):
+        word = match[1].rstrip(".")
+        if (
+            match.start() != end - start
+            or word.casefold().replace("’", "'") in _NOT_NAMES
+            or (capitals and not word[0].isupper())
+            or len(taken) == LONGEST
+        ):
+            break
+        taken.append(word)
+        end = start + match.end()
+    return Found(titled(taken), start, end) if taken else None
+
+
+def _bare(text: str) -> Found[str] | None:
+    """An answer that is a name and little else: "Sure, Ada Lovelace speaking."."""
+    spelt = "".join(re.findall(r"[A-Za-z]", match[0])) if (match := _SPELT.search(text)) else ""
+    kept: list[str] = []
+    for segment in re.split(r"[,.;:!?|]+(?:\s|$)|\|", _SPELT.sub(" | ", text)):
+        words = re.findall(_WORD, _TITLE.sub(" ", segment))
+        while words and words[-1].casefold() in _TAIL:
+            words.pop()
+        while words and words[0].casefold() in ("yes", "yeah", "sure", "hi", "hello", "okay", "well", "oh", "um", "uh", "so"):
+            words.pop(0)
+        digits = any(char.isdigit() for char in segment)
+        if not words or digits or any(word.casefold().replace("’", "'") in _NOT_NAMES for word in words):
+            continue
+        kept += words
+    if not kept and spelt:
+        kept = [spelt.capitalize()]
+    return Found(titled(kept), 0, len(text)) if 0 < len(kept) <= LONGEST else None

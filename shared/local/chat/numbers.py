@@ -1,0 +1,199 @@
+"""Numbers as people say them and as speech recognition writes them: "five one oh", "415.", "9-8", "double five", "twenty one"."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Generic, TypeVar
+
+from shared.metadata.phone import to_e164
+
+REGION = "en-US"
+"""Where a number without a country code is."""
+
+UNITS = {
+    word: value
+    for value, word in enumerate("zero one two three four five six seven eight nine".split())
+}
+TEENS = {
+    word: value
+    for value, word in enumerate(
+        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
+        10,
+    )
+}
+TENS = {
+    word: value * 10
+    for value, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), 2
+    )
+}
+SMALL = UNITS | TEENS | TENS
+_ZERO = {"oh", "o"}
+_TIMES = {"double": 2, "triple": 3}
+_NOUGHTS = {"hundred": "00", "thousand": "000"}
+_BETWEEN = frozenset("and uh um er erm dash hyphen dot area code then the".split())
+_TOKEN = re.compile(r"\+|\d+|[^\W\d_]+")
+_CODE = re.compile(r"\b(?=[A-Za-z-]*\d)[A-Za-z]{1,4}-?\d[\dA-Za-z]*(?:-[\dA-Za-z]+)*\b")
+_AMOUNT = re.compile(r"\d+(?:\.\d+)?")
+
+
+V = TypeVar("V", covariant=True)
+
+
+@dataclass(frozen=True)
+class Found(Generic[V]):
+    """A value and where in the text it stands."""
+
+    value: V
+    start: int
+    end: int
+
+
+@dataclass
+class _Run:
+    digits: str
+    plus: bool
+    start: int
+    end: int
+
+
+def phone(text: str) -> Found[str] | None:
+    """A phone number in E.164: the last complete one, else one put together from its parts."""
+    runs = list(_runs(text))
+    for run in reversed(runs):
+        if number := _e164(run.digits, run.plus):
+            return Found(number, run.start, run.end)
+    for first, last in sorted(
+        combinations(range(len(runs)), 2), key=lambda pair: pair[0] - pair[1]
+    ):
+        parts = runs[first : last + 1]
+        if number := _e164("".join(run.digits for run in parts), parts[0].plus):
+            return Found(number, parts[0].start, parts[-1].end)
+    return None
+
+
+def code(text: str) -> Found[str] | None:
+    """An order number, a ticket and the like: letters with digits as written, else the longest row of digits."""
+    if written := _CODE.search(text):
+        return Found(written[0].upper(), *written.span())
+    longest = max(_runs(text), key=lambda run: len(run.digits), default=None)
+    return longest and Found(longest.digits, longest.start, longest.end)
+
+
+def has_digits(text: str) -> bool:
+    """Whether any digit is said."""
+    return any(True for _ in _runs(text))
+
+
+def integers(text: str) -> list[Found[int]]:
+    """Whole numbers in order: "four", "twenty-one", "two hundred and six", "12", "a couple"."""
+    found: list[Found[int]] = []
+    tokens = [(match[0].lower(), *match.span()) for match in _TOKEN.finditer(text)]
+    at = 0
+    while at < len(tokens):
+        word, start, end = tokens[at]
+        at += 1
+        if word.isdecimal() and len(word) <= 9:
+            value = int(word)
+        elif word in SMALL:
+            value = SMALL[word]
+            if word in TENS and at < len(tokens) and UNITS.get(tokens[at][0]):
+                value, end, at = value + UNITS[tokens[at][0]], tokens[at][2], at + 1
+        elif word in ("couple", "dozen"):
+            found.append(Found({"couple": 2, "dozen": 12}[word], start, end))
+            continue
+        else:
+            continue
+        if at < len(tokens) and tokens[at][0] in _NOUGHTS:
+            value, end, at = value * int("1" + _NOUGHTS[tokens[at][0]]), tokens[at][2], at + 1
+            tail = next(iter(integers(text[end:])), None)
+            if tail and value > tail.value and text[end : end + tail.start].strip() in ("", "and"):
+                value, end = value + tail.value, end + tail.end
+                at = next((n for n, token in enumerate(tokens) if token[1] >= end), len(tokens))
+        found.append(Found(value, start, end))
+    return found
+
+
+def amount(text: str) -> Found[float] | None:
+    """A number that need not be whole."""
+    if written := _AMOUNT.search(text):
+        return Found(float(written[0]), *written.span())
+    return next(iter(integers(text)), None)
+
+
+def spoken_digits(digits: str) -> str:
+    """Digit by digit, in groups, as a voice should read them."""
+    digits, lead = (digits[1:], "plus ") if digits.startswith("+") else (digits, "")
+    if lead and len(digits) == 11 and digits.startswith("1"):
+        groups, lead = [digits[1:4], digits[4:7], digits[7:]], ""
+    else:
+        size = 4 if len(digits) == 4 else 3
+        groups = [digits[at : at + size] for at in range(0, len(digits), size)]
+    names = list(UNITS)
+    spoken = [" ".join(names[int(d)] if d in "0123456789" else d for d in group) for group in groups]
+    return lead + ", ".join(spoken)
+
+
+def spoken_integer(value: int) -> str:
+    """In words as far as a voice needs it."""
+    if not 0 <= value < 100:
+        return str(value)
+    for word, number in SMALL.items():
+        if number == value:
+            return word
+    return f"{spoken_integer(value - value % 10)}-{spoken_integer(value % 10)}"
+
+
+def _e164(digits: str, plus: bool) -> str | None:
+    half = len(digits) // 2
+    if half >= 7 and digits[:half] == digits[half:]:
+        digits = digits[:half]  # said twice
+    if plus:
+        return to_e164(f"+{digits}")
+    # an "oh" before the number is a sigh
+    return to_e164(digits, locale=REGION) or to_e164(digits.removeprefix("0"), locale=REGION)
+
+
+def _runs(text: str) -> Iterator[_Run]:
+    """Rows of digits, however said, with nothing between them but what people say there."""
+    run: _Run | None = None
+    times, tens = 1, False
+    for match in _TOKEN.finditer(text):
+        word = match[0].lower()
+        said = _as_digits(word)
+        if word in _ZERO and run is None and text[match.end() :].lstrip(" ").startswith((",", ".")):
+            continue  # "Oh, my number is"
+        if word in _NOUGHTS and run is not None:
+            said = _NOUGHTS[word]
+        if said is None and word not in _TIMES and word not in ("+", "plus"):
+            if run is not None and word not in _BETWEEN:
+                if run.digits:
+                    yield run
+                run = None
+            times, tens = 1, False
+            continue
+        if word in ("+", "plus"):
+            if run is not None and run.digits:
+                yield run
+            run = _Run("", True, match.start(), match.end())
+            continue
+        run = run or _Run("", False, match.start(), match.end())
+        if said is None:
+            times = _TIMES[word]
+            continue
+        if tens and word in UNITS and said != "0":
+            run.digits = run.digits[:-1]  # "forty" and "two" are 42
+        run.digits += said * times
+        run.end = match.end()
+        times, tens = 1, word in TENS
+    if run is not None and run.digits:
+        yield run
+
+
+def _as_digits(word: str) -> str | None:
+    if word.isascii() and word.isdecimal():
+        return word
+    if word in _ZERO:
+        return "0"
+    return str(SMALL[word]) if word in SMALL else None
