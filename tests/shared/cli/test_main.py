@@ -11,7 +11,6 @@ import pytest
 
 from shared.errors import SwitchboardError
 
-
 COMMAND = (sys.executable, "-m", "shared.cli.main")
 
 
