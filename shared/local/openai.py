@@ -1,6 +1,6 @@
-"""OpenAI's wire, served on loopback: `POST /v1/chat/completions`, streamed or whole, with tools; `GET /v1/models`.
+"""OpenAI's wire on loopback: `POST /v1/chat/completions`, streamed or whole, with tools, and `GET /v1/models`.
 
-Behind it is no language model but `chat.dialogue`: rules over the tools' schemas and the caller's words. Any `model` is accepted.
+Any model name is taken: one dialogue model answers for all, and the answer carries the name that was asked for.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import date
-from http import HTTPStatus
 from typing import Any, Literal
 
 import structlog
@@ -23,263 +22,185 @@ from shared.local.faults import FAULTS, Fault, abort
 
 log = structlog.get_logger(__name__)
 
-MODEL = "local-dialogue"
-"""The one model of `GET /v1/models`."""
+MODEL = "switchboard-local"
+"""The only model listed."""
 
-_WORDS_A_PIECE = 3
-_LETTERS_A_TOKEN = 4
-_PIECE = re.compile(rf"(?:\s*\S+){{1,{_WORDS_A_PIECE}}}\s*")
-_ARGUMENT_PIECE = re.compile(r".{1,24}", re.DOTALL)
-
-
-class _Function(BaseModel):
-    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
+_WORDS_A_PIECE = re.compile(r"\S+\s*(?:\S+\s*){0,2}")
+_ARGUMENTS_A_PIECE = 12
+_CHARACTERS_A_TOKEN = 4
 
 
-class _Tool(BaseModel):
-    type: Literal["function"]
-    function: _Function
-
-
-class _Name(BaseModel):
+class _Named(BaseModel):
     name: str
 
 
-class _Choice(BaseModel):
+class _NamedChoice(BaseModel):
     type: Literal["function"]
-    function: _Name
-
-
-class _Message(BaseModel):
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    tool_call_id: str | None = None
+    function: _Named
 
 
 class _StreamOptions(BaseModel):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class _Request(BaseModel):
-    """What of a request has a meaning here; the rest is accepted and changes nothing."""
+    """What of a request matters here; the rest is accepted and changes nothing."""
 
     model: str = Field(min_length=1)
-    messages: list[_Message] = Field(min_length=1)
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["auto", "none", "required"] | _NamedChoice | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    tools: list[_Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | _Choice | None = None
 
     @property
     def choice(self) -> str:
-        """`auto`, `none`, `required`, or the name of the tool to call."""
-        wanted = self.tool_choice or "auto"
-        return wanted if isinstance(wanted, str) else wanted.function.name
-
-    def check_choice(self) -> None:
-        """Refuse a choice that no tool fits.
-
-        Raises:
-            ValueError: Says what is wrong, as OpenAI does.
-        """
-        names = {tool.function.name for tool in self.tools or ()}
-        if self.tool_choice is not None and not names and self.choice != "none":
-            raise ValueError("'tool_choice' is only allowed when 'tools' are specified.")
-        if isinstance(self.tool_choice, _Choice) and self.choice not in names:
-            raise ValueError(f"Tool choice {self.choice!r} not found in 'tools' parameter.")
-
-
-class _Completion:
-    """One answer in OpenAI's words."""
-
-    def __init__(self, request: _Request, reply: Reply) -> None:
-        self._head = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": request.model,
-        }
-        self._call_id = f"call_{uuid.uuid4().hex[:24]}"
-        self._reply = reply
-        options = request.stream_options
-        self._with_usage = options is not None and options.include_usage
-        self._prompt = request.model_dump_json(include={"messages", "tools"})
-
-    def whole(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-        if isinstance(self._reply, CallTool):
-            function = {"name": self._reply.name, "arguments": self._arguments(self._reply)}
-            message["tool_calls"] = [
-                {"id": self._call_id, "type": "function", "function": function}
-            ]
-        else:
-            message["content"] = self._reply.text
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": self._finish_reason,
-        }
-        return {
-            **self._head,
-            "object": "chat.completion",
-            "choices": [choice],
-            "usage": self._usage(),
-        }
-
-    def chunks(self) -> Iterator[dict[str, Any]]:
-        """Role first, then the pieces, then why it ends, then what it cost."""
-        if isinstance(self._reply, CallTool):
-            function = {"name": self._reply.name, "arguments": ""}
-            call = {"index": 0, "id": self._call_id, "type": "function", "function": function}
-            yield self._chunk({"role": "assistant", "content": None, "tool_calls": [call]})
-            for piece in _ARGUMENT_PIECE.findall(self._arguments(self._reply)):
-                yield self._chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
-        else:
-            yield self._chunk({"role": "assistant", "content": "", "refusal": None})
-            for piece in _PIECE.findall(self._reply.text):
-                yield self._chunk({"content": piece})
-        yield self._chunk({}, self._finish_reason)
-        if self._with_usage:
-            yield {
-                **self._head,
-                "object": "chat.completion.chunk",
-                "choices": [],
-                "usage": self._usage(),
-            }
-
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        chunk = {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
-        return {**chunk, "usage": None} if self._with_usage else chunk
-
-    @property
-    def _finish_reason(self) -> str:
-        return "tool_calls" if isinstance(self._reply, CallTool) else "stop"
-
-    def _usage(self) -> dict[str, int]:
-        """About a token every four letters, as OpenAI's own rule of thumb has it."""
-        said = (
-            self._arguments(self._reply) if isinstance(self._reply, CallTool) else self._reply.text
-        )
-        prompt, completion = (
-            -(-len(text) // _LETTERS_A_TOKEN) or 1 for text in (self._prompt, said)
-        )
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-        }
-
-    @staticmethod
-    def _arguments(call: CallTool) -> str:
-        return json.dumps(call.arguments, ensure_ascii=False)
+        if isinstance(self.tool_choice, _NamedChoice):
+            return self.tool_choice.function.name
+        return self.tool_choice or "auto"
 
 
 def add_routes(app: web.Application) -> None:
     """Serve OpenAI's routes."""
     app.router.add_post("/v1/chat/completions", _complete)
-    app.router.add_get("/v1/models", _models)
+    app.router.add_get("/v1/models", _list_models)
+    # not all of /v1: Deepgram's /v1/listen is on the same port
+    app.router.add_route("*", "/v1/{tail:(?:chat|models|responses|completions|embeddings|audio)(?:/.*)?}", _unknown)
 
 
-async def _models(request: web.Request) -> web.Response:
+async def _list_models(request: web.Request) -> web.Response:
     if not holds_key(request, "Bearer"):
-        return _refusal(401)
+        return _wrong_key()
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "switchboard"}
     return web.json_response({"object": "list", "data": [model]})
 
 
+async def _unknown(request: web.Request) -> web.Response:
+    if not holds_key(request, "Bearer"):
+        return _wrong_key()
+    return _error(404, f"Invalid URL ({request.method} {request.path})")
+
+
 async def _complete(request: web.Request) -> web.StreamResponse:
     if not holds_key(request, "Bearer"):
-        return _refusal(401)
-    try:
-        wanted = _Request.model_validate_json(await request.read())
-        wanted.check_choice()
-    except ValidationError as err:
-        return _invalid(err)
-    except ValueError as err:
-        return _refusal(400, str(err), param="tool_choice")
+        return _wrong_key()
     fault = request.app[FAULTS].take("chat")
     if fault is not None and fault.kind == "refuse":
-        return _refusal(fault.status or 500)
-    if fault is not None and (fault.kind == "delay" or (fault.kind == "hang" and not fault.after_s)):
-        await _silence(fault)
-    completion = _Completion(wanted, _reply(wanted))
-    if wanted.stream:
-        return await _stream(request, completion, fault)
-    if fault is not None and fault.kind != "delay":
-        await _break_off(request, fault)
-    return web.json_response(completion.whole())
-
-
-def _reply(wanted: _Request) -> Reply:
-    begun = time.perf_counter()
-    reply = answer(
-        [message.model_dump() for message in wanted.messages],
-        [tool.model_dump() for tool in wanted.tools or ()],
-        choice=wanted.choice,
-        today=date.today(),
-    )
-    log.debug(
-        "chat completed",
-        messages=len(wanted.messages),
-        tool=reply.name if isinstance(reply, CallTool) else None,
-        took_ms=round((time.perf_counter() - begun) * 1000, 2),
-    )
-    return reply
-
-
-async def _stream(
-    request: web.Request, completion: _Completion, fault: Fault | None
-) -> web.StreamResponse:
+        status = fault.status or 503
+        return _wrong_key() if status == 401 else _error(status, "Refused on order.", kind="server_error")
+    try:
+        wanted = _Request.model_validate_json(await request.read())
+    except ValidationError as err:
+        where = ".".join(str(part) for part in err.errors()[0]["loc"])
+        # the body is a conversation: nothing of it is quoted
+        return _error(400, f"Invalid body: {where or 'not a JSON object'}.", param=where or None)
+    if fault is not None and await _strike(request, fault):
+        return web.Response()  # the connection has gone
+    reply = answer(wanted.messages, wanted.tools or (), choice=wanted.choice, today=date.today())
+    completion = _Completion(wanted, reply)
+    if not wanted.stream:
+        return web.json_response(completion.whole())
     response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
     )
     await response.prepare(request)
-    for number, chunk in enumerate(completion.chunks()):
-        if number == 2 and fault is not None and fault.kind != "delay":
-            # the role and a first piece are out: the client has begun to use the answer
-            await _break_off(request, fault)
-        await response.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
-    await response.write(b"data: [DONE]\n\n")
-    await response.write_eof()
+    try:
+        for index, chunk in enumerate(completion.chunks()):
+            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            if index == 1 and fault is not None and await _strike(request, fault, begun=True):
+                return response
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+    except ConnectionError:
+        log.debug("client left a completion")
     return response
 
 
-async def _break_off(request: web.Request, fault: Fault) -> None:
-    await asyncio.sleep(fault.after_s)
-    if fault.kind == "drop":
-        abort(request)
-    await asyncio.Event().wait()  # until the client goes, or the stand-ins end
+async def _strike(request: web.Request, fault: Fault, *, begun: bool = False) -> bool:
+    """Do what was ordered, at once or once the answer has begun; true where nothing can follow.
 
-
-async def _silence(fault: Fault) -> None:
-    """Nothing at all, not even a status."""
-    if fault.kind == "delay":
+    A reply is ready at once, so `after_s` of a hang or a drop counts from its first piece; 0 comes before any.
+    """
+    if fault.kind == "delay" and not begun:
         await asyncio.sleep(fault.after_s)
-    else:
-        await asyncio.Event().wait()
+        return False
+    if fault.kind == "delay" or begun == (fault.after_s == 0):
+        return False
+    if fault.kind == "hang":
+        await asyncio.Event().wait()  # until the client has had enough
+    await asyncio.sleep(fault.after_s)
+    abort(request)
+    return True
 
 
-def _invalid(err: ValidationError) -> web.Response:
-    first = err.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return _refusal(400, f"Invalid value for '{where or 'body'}': {first['msg']}.", param=where)
+class _Completion:
+    """One reply in OpenAI's shapes."""
+
+    def __init__(self, wanted: _Request, reply: Reply) -> None:
+        self._reply = reply
+        self._usage_wanted = bool(wanted.stream_options and wanted.stream_options.include_usage)
+        self._common = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": wanted.model,
+        }
+        self._call_id = f"call_{uuid.uuid4().hex[:24]}"
+        self._finish = "tool_calls" if isinstance(reply, CallTool) else "stop"
+        self._said = json.dumps(reply.arguments) if isinstance(reply, CallTool) else reply.text
+        asked = sum(len(str(message.get("content") or "")) for message in wanted.messages)
+        prompt, answered = asked // _CHARACTERS_A_TOKEN + 1, len(self._said) // _CHARACTERS_A_TOKEN + 1
+        self._usage = {
+            "prompt_tokens": prompt,
+            "completion_tokens": answered,
+            "total_tokens": prompt + answered,
+        }
+
+    def whole(self) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": self._said, "refusal": None}
+        if isinstance(self._reply, CallTool):
+            message["content"] = None
+            message["tool_calls"] = [self._tool_call(self._said)]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish}
+        return {**self._common, "object": "chat.completion", "choices": [choice], "usage": self._usage}
+
+    def chunks(self) -> Iterator[dict[str, Any]]:
+        """The role first, then a few words or characters each, how it ended, and what it cost where that was asked."""
+        if isinstance(self._reply, CallTool):
+            yield self._chunk({"role": "assistant", "content": None})
+            yield self._chunk({"tool_calls": [{"index": 0, **self._tool_call("")}]})
+            for start in range(0, len(self._said), _ARGUMENTS_A_PIECE):
+                piece = self._said[start : start + _ARGUMENTS_A_PIECE]
+                yield self._chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        else:
+            yield self._chunk({"role": "assistant", "content": ""})
+            for piece in _WORDS_A_PIECE.findall(self._said):
+                yield self._chunk({"content": piece})
+        yield self._chunk({}, self._finish)
+        if self._usage_wanted:
+            yield {**self._common, "object": "chat.completion.chunk", "choices": [], "usage": self._usage}
+
+    def _tool_call(self, arguments: str) -> dict[str, Any]:
+        assert isinstance(self._reply, CallTool)
+        function = {"name": self._reply.name, "arguments": arguments}
+        return {"id": self._call_id, "type": "function", "function": function}
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        usage = {"usage": None} if self._usage_wanted else {}
+        return {**self._common, "object": "chat.completion.chunk", "choices": [choice], **usage}
 
 
-_KINDS = {
-    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
-    403: ("invalid_request_error", "forbidden", "You may not use this model."),
-    404: ("invalid_request_error", "model_not_found", "The model does not exist."),
-    429: ("requests", "rate_limit_exceeded", "Rate limit reached."),
-}
+def _wrong_key() -> web.Response:
+    return _error(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
-def _refusal(status: int, message: str | None = None, *, param: str | None = None) -> web.Response:
-    """An error as OpenAI writes it."""
-    default = "server_error" if status >= 500 else "invalid_request_error"
-    kind, code, text = _KINDS.get(status, (default, None, HTTPStatus(status).phrase))
-    body = {"message": message or text, "type": kind, "param": param or None, "code": code}
+def _error(
+    status: int,
+    message: str,
+    *,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+    code: str | None = None,
+) -> web.Response:
+    body = {"message": message, "type": kind, "param": param, "code": code}
     return web.json_response({"error": body}, status=status)
