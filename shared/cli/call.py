@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared import registry
-from shared.cli.hosts import find_host
-from shared.config.environment import Settings
-from shared.errors import ConfigError
+from shared.cli.hosts import RunningHost, find_host, running_hosts
+from shared.config.environment import LOCAL, Settings
+from shared.errors import ConfigError, DispatchError
 from shared.metadata.parse import parse_metadata
 
 DEMO = '{"user_id":"demo"}'
+
+START_LIMIT_S = 30.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,33 @@ def call(settings: Settings, wish: Wish) -> None:
         )
     metadata = parse_metadata(wish.metadata or DEMO, registry.contract(wish.agent))
     _check_turns(wish.turns)
-    host = find_host(settings.var / "run", wish.agent, settings.env)
+    host = _host(settings, wish.agent)
     from shared.cli.dial import dial
 
     dial(settings, wish, metadata, host)
+
+
+def _host(settings: Settings, agent: str) -> RunningHost:
+    """The host to call. Where a local stack is up and no host yet, one is on its way and is waited for."""
+    run_dir = settings.var / "run"
+    until = time.monotonic() + START_LIMIT_S
+    said = False
+    while True:
+        try:
+            return find_host(run_dir, agent, settings.env)
+        except DispatchError:
+            if settings.env != LOCAL or time.monotonic() > until or not _is_starting(run_dir):
+                raise
+        if not said:
+            print(f"waiting for a host of {agent} to start", file=sys.stderr)
+            said = True
+        time.sleep(_POLL_S)
+
+
+def _is_starting(run_dir: Path) -> bool:
+    from shared.local import stack
+
+    return not running_hosts(run_dir) and stack.find(run_dir) is not None
 
 
 def _check_turns(turns: tuple[str | Path, ...]) -> None:

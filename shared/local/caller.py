@@ -216,8 +216,10 @@ class _Caller:
         """Speak; the moment of the last sound, or now where the agent went meanwhile."""
         assert self._microphone is not None
         spoken = await self._unless_gone(self._microphone.say(sound))
+        if spoken is None:
+            return time.monotonic()
         self._on_event(Step("spoke"))
-        return spoken or time.monotonic()
+        return spoken
 
     async def _sound(self, turn: str | Path) -> bytes:
         if isinstance(turn, Path):
