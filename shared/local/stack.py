@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.config.environment import ROOT, process_environment
 from shared.errors import StackError
@@ -87,6 +88,7 @@ def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Pro
     Raises:
         StackError: A set port is in use, the server cannot be built, or the stack does not come up; says what would help.
     """
+    run_dir = run_dir.resolve()
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     environ = process_environment()
     server = livekit.find_or_build(environ, progress) if with_server else None
@@ -101,16 +103,40 @@ def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Pro
             running = find(run_dir)
             if running is None:
                 running = _start(run_dir, ports, server, environ, progress)
-            elif with_server and running.server_pid is None:
-                raise StackError(
-                    "a stack without a LiveKit server runs for another command. End that one first.",
-                    code="stack.no_server",
-                )
+            else:
+                _check_fit(running, ports, with_server)
         except BaseException:
             os.close(fd)
             raise
     os.set_inheritable(fd, True)
     return HeldStack(running, fd)
+
+
+def open_log(run_dir: Path, name: str) -> BinaryIO:
+    """Open `logs/<name>.log` for more lines. Only this user may read it."""
+    folder = run_dir / "logs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    fd = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.fdopen(fd, "ab")
+
+
+def _check_fit(running: Stack, ports: Ports, with_server: bool) -> None:
+    if with_server and running.server_pid is None:
+        raise StackError(
+            "a stack without a LiveKit server runs for another command. End that one first.",
+            code="stack.no_server",
+        )
+    urls = {"providers": running.providers_url}
+    if with_server:
+        urls["livekit"] = running.livekit_url
+    for name, url in urls.items():
+        wanted = getattr(ports, name)
+        if wanted and not url.endswith(f":{wanted}"):
+            raise StackError(
+                f"the local stack runs already, with {name} on {url}, not on port {wanted}."
+                f' End what uses it, or join it: SET="server.stack.{name}=0"',
+                code="stack.port",
+            )
 
 
 def _start(
@@ -120,7 +146,7 @@ def _start(
     began = time.monotonic()
     ready, answer = os.pipe()
     order = {"run_dir": str(run_dir), "ports": asdict(ports), "server": str(server or "")}
-    with (run_dir / "supervisor.log").open("w") as log:
+    with open_log(run_dir, "supervisor") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.local.supervisor", json.dumps(order), str(answer)],
             cwd=ROOT,
@@ -133,32 +159,30 @@ def _start(
         )
     os.close(answer)
     try:
-        reply = _read(ready)
-    except BaseException:
-        process.terminate()
-        raise
+        reply = _read(ready, run_dir / "logs")
     finally:
-        os.close(ready)
+        os.close(ready)  # before its time: the supervisor ends
+        process.wait()
     if "error" in reply:
         raise StackError(str(reply["error"]), code=str(reply["code"]))
     progress(f"local stack is up after {time.monotonic() - began:.1f} s")
     return Stack(**reply)  # type: ignore[arg-type]
 
 
-def _read(ready: int) -> dict[str, object]:
+def _read(ready: int, logs: Path) -> dict[str, object]:
     """The supervisor's first and only line."""
     text = b""
     deadline = time.monotonic() + START_LIMIT_S
     while not text.endswith(b"\n"):
         if not select.select([ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
             return {
-                "error": f"the local stack did not come up in {START_LIMIT_S:.0f} s, see var/run/*.log",
+                "error": f"the local stack did not come up in {START_LIMIT_S:.0f} s, see {logs}/*.log",
                 "code": "stack.slow",
             }
         piece = os.read(ready, 65536)
         if not piece:
             return {
-                "error": "the local stack ended while it started, see var/run/supervisor.log",
+                "error": f"the local stack ended while it started, see {logs}/supervisor.log",
                 "code": "stack.died",
             }
         text += piece

@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -26,17 +28,22 @@ import structlog
 from shared.config.environment import ROOT, process_environment
 from shared.errors import StackError
 from shared.local import livekit
-from shared.local.stack import ALIVE, HOLDERS, STACK_FILE, Stack
+from shared.local.stack import ALIVE, HOLDERS, STACK_FILE, Stack, open_log
 from shared.telemetry.logs import configure_process
 
 READY_LIMIT_S = 50.0
-GRACE_S = 1.0
-"""The LiveKit server would wait for its participants for ever; a second TERM and a KILL end that."""
+PATIENCE_S = (0.25, 0.75)
+"""After the first TERM and the second. At the first a LiveKit server waits for its participants, for ever; then comes KILL."""
 
 RESTARTS = 3
 RESTART_WINDOW_S = 60.0
 
+KEPT = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+KEPT_STARTS = ("LC_", "XDG_", "PYTHON")
+"""What children get of the environment. LIVEKIT_ variables would reconfigure the server, and real keys are none of their business."""
+
 _PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 log = structlog.get_logger(__name__)
 
@@ -57,14 +64,17 @@ class Supervisor:
 
     def __init__(self, run_dir: Path, ports: dict[str, int], server: str) -> None:
         self._run_dir = run_dir
-        self._events: queue.Queue[Child | None] = queue.Queue()
+        self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=RESTARTS)
         self._key, self._secret = f"sb{secrets.token_hex(6)}", secrets.token_hex(24)
         self._providers_key = secrets.token_hex(16)
         self._livekit_port = _port(ports["livekit"], "livekit", socket.SOCK_STREAM) if server else 0
         self._media_port = _port(ports["media"], "media", socket.SOCK_DGRAM) if server else 0
         self._providers_port = _port(ports["providers"], "providers", socket.SOCK_STREAM)
-        environ = process_environment()
+        given = process_environment()
+        environ = {
+            name: given[name] for name in given if name in KEPT or name.startswith(KEPT_STARTS)
+        }
         self._children = [
             Child(
                 "providers",
@@ -74,32 +84,23 @@ class Supervisor:
             )
         ]
         if server:
-            config = livekit.configuration(
-                port=self._livekit_port,
-                media_port=self._media_port,
-                key=self._key,
-                secret=self._secret,
-            )
-            self._children.append(
-                Child(
-                    "livekit",
-                    [server],
-                    {**environ, "LIVEKIT_CONFIG": config},
-                    lambda _: livekit.answers(self._livekit_port),
-                )
-            )
+            ports_and_keys = (self._livekit_port, self._media_port, self._key, self._secret)
+            environ["LIVEKIT_CONFIG"] = livekit.configuration(*ports_and_keys)
+            answers = partial(livekit.answers, self._livekit_port)
+            self._children.append(Child("livekit", [server], environ, lambda _: answers()))
 
-    def start(self) -> Stack:
+    def start(self, is_wanted: Callable[[], bool]) -> Stack:
         """Start all children at once and wait until each is ready.
 
         Raises:
             StackError: One ended or was too slow; names its log.
+            BrokenPipeError: Nobody wants it any more.
         """
         for child in self._children:
             self._spawn(child)
         deadline = time.monotonic() + READY_LIMIT_S
         for child in self._children:
-            self._await(child, deadline)
+            self._await(child, deadline, is_wanted)
         pids = {child.name: child.process.pid for child in self._children if child.process}
         with_server = "livekit" in pids
         return Stack(
@@ -137,7 +138,12 @@ class Supervisor:
                 return
             self._restarts.append(now)
             self._spawn(child)
-            self._await(child, now + READY_LIMIT_S)
+            try:
+                self._await(child, now + READY_LIMIT_S)
+            except StackError:
+                if child.process and child.process.poll() is None:
+                    raise
+                continue  # it died once more, which is the next event
             self._write()
 
     def publish(self, stack: Stack) -> None:
@@ -149,12 +155,13 @@ class Supervisor:
         """End all children: TERM, TERM again, KILL."""
         (self._run_dir / STACK_FILE).unlink(missing_ok=True)
         living = [child.process for child in self._children if child.process]
-        for grace in (GRACE_S, GRACE_S / 2):
+        for grace in PATIENCE_S:
             for process in living:
                 process.terminate()
             deadline = time.monotonic() + grace
             for process in living:
-                _wait(process, deadline - time.monotonic())
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(deadline - time.monotonic(), 0.01))
             living = [process for process in living if process.poll() is None]
         for process in living:
             process.kill()
@@ -172,9 +179,7 @@ class Supervisor:
         draft.replace(self._run_dir / STACK_FILE)
 
     def _spawn(self, child: Child) -> None:
-        path = self._run_dir / f"{child.name}.log"
-        path.touch(mode=0o600)
-        with path.open("ab") as output:
+        with open_log(self._run_dir, child.name) as output:
             child.process = process = subprocess.Popen(
                 child.words,
                 cwd=ROOT,
@@ -182,7 +187,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if child.name == "providers" else output,
                 stderr=output,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
 
         def watch() -> None:
@@ -191,14 +196,19 @@ class Supervisor:
 
         threading.Thread(target=watch, daemon=True).start()
 
-    def _await(self, child: Child, deadline: float) -> None:
+    def _await(
+        self, child: Child, deadline: float, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         process = child.process
         assert process is not None
         while not child.is_ready(process):
+            if not is_wanted():
+                raise BrokenPipeError
             if process.poll() is not None or time.monotonic() > deadline:
                 what = "ended" if process.poll() is not None else "is not ready"
                 raise StackError(
-                    f"{child.name} {what}, see var/run/{child.name}.log", code="stack.child"
+                    f"{child.name} {what}, see {self._run_dir / 'logs' / child.name}.log",
+                    code="stack.child",
                 )
             time.sleep(0.05)
 
@@ -226,21 +236,18 @@ def _port(wanted: int, name: str, kind: socket.SocketKind) -> int:
         return port
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Have the kernel end this process when the supervisor is gone, however it went. Linux only; elsewhere TERM does it."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
-    try:
-        process.wait(max(seconds, 0.01))
-    except subprocess.TimeoutExpired:
-        return
+        _libc.prctl(_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def main() -> None:
     """Run a stack as ordered by `stack.hold`, and answer on its pipe: the stack, or what went wrong."""
+    if os.fork():
+        os._exit(0)  # from now on nobody has to wait for the supervisor
     order, answer = json.loads(sys.argv[1]), int(sys.argv[2])
     configure_process(json=False)
     run_dir = Path(order["run_dir"])
@@ -248,23 +255,41 @@ def main() -> None:
     fcntl.flock(alive, fcntl.LOCK_EX)
     supervisor: Supervisor | None = None
     try:
-        supervisor = Supervisor(run_dir, order["ports"], order["server"])
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, supervisor.stop)
-        supervisor.stop_when_released()
-        stack = supervisor.start()
+        try:
+            supervisor = Supervisor(run_dir, order["ports"], order["server"])
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, supervisor.stop)
+            supervisor.stop_when_released()
+            stack = supervisor.start(lambda: _is_read(answer))
+        except StackError as err:
+            log.error("stack failed", reason=str(err))
+            _answer(answer, {"error": str(err), "code": err.code})
+            return
         supervisor.publish(stack)
-        os.write(answer, json.dumps(asdict(stack)).encode() + b"\n")
-        os.close(answer)
         log.info("stack is up")
+        with suppress(BrokenPipeError):  # others may have joined: the lock decides
+            _answer(answer, asdict(stack))
         supervisor.serve()
+    except BrokenPipeError:
+        log.warning("whoever started this is gone")
     except StackError as err:
         log.error("stack failed", reason=str(err))
-        os.write(answer, json.dumps({"error": str(err), "code": err.code}).encode() + b"\n")
     finally:
         if supervisor is not None:
             supervisor.end()
         alive.close()
+
+
+def _answer(pipe: int, said: Mapping[str, object]) -> None:
+    os.write(pipe, json.dumps(said).encode() + b"\n")
+    os.close(pipe)
+
+
+def _is_read(pipe: int) -> bool:
+    """Whether somebody is left at the other end."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return not poll.poll(0)
 
 
 if __name__ == "__main__":
