@@ -2,12 +2,9 @@
 .DEFAULT_GOAL := help
 
 # Values reach the command through the environment, never pasted into a shell line: quotes, blanks and $ arrive unharmed.
-export SWITCHBOARD_AGENT := $(value AGENT)
-export SWITCHBOARD_ENV := $(value ENV)
-export SWITCHBOARD_SET := $(value SET)
-export SWITCHBOARD_ROOM := $(value ROOM)
-export SWITCHBOARD_METADATA := $(value METADATA)
-export SWITCHBOARD_ARGS := $(value ARGS)
+NAMES := AGENT ENV SET ROOM METADATA ARGS
+$(foreach name,$(NAMES),$(if $(value $(name)),$(eval export SWITCHBOARD_$(name) := $$(value $(name)))))
+unexport $(NAMES)
 
 SWITCHBOARD ?= .venv/bin/switchboard
 INSTALL := @python3 shared/cli/install.py

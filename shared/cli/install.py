@@ -4,14 +4,20 @@ python3 shared/cli/install.py local     what `make run` needs
 python3 shared/cli/install.py dev       the same and what `make test` needs
 """
 
+from __future__ import annotations
+
 import compileall
 import contextlib
 import difflib
+import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +27,20 @@ LOCKS = {"local": "requirements-local.lock", "dev": "requirements-dev.lock"}
 OLDEST = (3, 11)
 
 EXIT_CONFIG, EXIT_STACK, EXIT_INTERRUPTED = 2, 6, 130
+
+
+class SetupError(Exception):
+    """A step failed."""
+
+    def __init__(self, title: str, output: str) -> None:
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        offline = any("connection" in line.lower() for line in lines)
+        reason = next((line for line in reversed(lines) if "ERROR" in line), (lines or ["?"])[-1])
+        super().__init__(
+            f"{title}: the package index cannot be reached. Check the network, then run the same again."
+            if offline
+            else f"{title}: {reason}"
+        )
 
 
 def main(words: list[str]) -> int:
@@ -38,22 +58,20 @@ def main(words: list[str]) -> int:
     if is_current(wanted):
         return 0
     try:
-        return install(wanted)
+        with alone():
+            return 0 if is_current(wanted) else install(wanted)
     except KeyboardInterrupt:
         return say("\ninterrupted; the next run takes the set-up up again", EXIT_INTERRUPTED)
-    except subprocess.CalledProcessError as err:
-        step = " ".join(str(word) for word in err.cmd[2:4])
-        return say(
-            f"set-up failed at: {step}. Its own words are above; where they speak of a connection, check the network.",
-            EXIT_STACK,
-        )
+    except SetupError as err:
+        return say(f"failed\n{err}", EXIT_STACK)
 
 
 def install(wanted: str) -> int:
     """Make the environment, step by step, and write the stamp last: an interrupted set-up is not taken for a whole one."""
     STAMP.unlink(missing_ok=True)
     python = VENV / "bin" / "python"
-    if not python.exists():
+    # pip comes last: an environment without it was cut off
+    if not (python.exists() and (VENV / "bin" / "pip").exists()):
         step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     lock = LOCKS[wanted]
@@ -64,10 +82,25 @@ def install(wanted: str) -> int:
     step(
         "installing switchboard", [*pip, "install", "--quiet", "--no-deps", "--editable", str(ROOT)]
     )
-    for folder in ("agents", "shared"):
+    for folder in ("agents", "bench", "shared"):
         compileall.compile_dir(str(ROOT / folder), quiet=2)
     STAMP.write_text(f"{wanted} {fingerprint(wanted)}\n", encoding="utf-8")
     return 0
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let one set-up of this clone in, others wait for it."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("waiting for another set-up of this clone\n")
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_current(wanted: str) -> bool:
@@ -98,22 +131,32 @@ def unknown_agent(names: str) -> str:
 
 
 def step(title: str, words: list[str]) -> None:
-    """Run one step and say how long it took; its process ends with us."""
+    """Run one step and say how long it took. Its processes end with us, and speak only where they fail.
+
+    Raises:
+        SetupError: It failed; bears the last thing it said.
+    """
     began = time.monotonic()
     tell(f"{title} … ")
     # pip keeps quiet about bytecode it may not write, and the first start would pay for it.
     environ = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
-    with subprocess.Popen(words, env=environ) as process:
+    with tempfile.TemporaryFile() as output:
+        # A session of its own: Ctrl-C reaches this process alone, which ends the others.
+        process = subprocess.Popen(
+            words, env=environ, stdout=output, stderr=output, start_new_session=True
+        )
         try:
             status = process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
-    if status:
-        raise subprocess.CalledProcessError(status, words)
-    tell(f"{time.monotonic() - began:.0f} s\n")
+        if status:
+            output.seek(0)
+            raise SetupError(title, output.read().decode(errors="replace"))
+    tell(f"{time.monotonic() - began:.1f} s\n")
 
 
 def say(text: str, status: int) -> int:
