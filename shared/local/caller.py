@@ -27,6 +27,9 @@ QUIET_S = 0.6
 PATIENCE_S = 10.0
 """Longest wait for an agent that listens but says nothing; then the caller goes on."""
 
+BUSY_PATIENCE_S = 30.0
+"""The same for an agent that says it is busy."""
+
 JOIN_LIMIT_S = 30.0
 TAKE_LIMIT_S = 10.0
 """LiveKit offers a dispatch for 9 s at most; what nobody took by then is lost."""
@@ -195,8 +198,11 @@ class _Caller:
                     self._answers.append(round(start - since, 3))
                 self._on_event(Step("answer" if answer else "first word", round(start - since, 3)))
             quiet_since = max(self._ear.last or 0.0, self._sight.listening_since, since)
-            limit = QUIET_S if heard else PATIENCE_S
-            if self._sight.listening and time.monotonic() - quiet_since > limit:
+            if not self._sight.listening:
+                limit = BUSY_PATIENCE_S
+            else:
+                limit = QUIET_S if heard else PATIENCE_S
+            if time.monotonic() - quiet_since > limit:
                 return
             await asyncio.sleep(_TICK_S)
 
