@@ -65,7 +65,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/chat/completions", _complete)
     app.router.add_get("/v1/models", _list_models)
     # not all of /v1: Deepgram's /v1/listen is on the same port
-    app.router.add_route("*", "/v1/{tail:(?:chat|models|responses|completions|embeddings|audio)(?:/.*)?}", _unknown)
+    app.router.add_route(
+        "*", "/v1/{tail:(?:chat|models|responses|completions|embeddings|audio)(?:/.*)?}", _unknown
+    )
 
 
 async def _list_models(request: web.Request) -> web.Response:
@@ -87,7 +89,11 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     fault = request.app[FAULTS].take("chat")
     if fault is not None and fault.kind == "refuse":
         status = fault.status or 503
-        return _wrong_key() if status == 401 else _error(status, "Refused on order.", kind="server_error")
+        return (
+            _wrong_key()
+            if status == 401
+            else _error(status, "Refused on order.", kind="server_error")
+        )
     try:
         wanted = _Request.model_validate_json(await request.read())
     except ValidationError as err:
@@ -148,7 +154,10 @@ class _Completion:
         self._finish = "tool_calls" if isinstance(reply, CallTool) else "stop"
         self._said = json.dumps(reply.arguments) if isinstance(reply, CallTool) else reply.text
         asked = sum(len(str(message.get("content") or "")) for message in wanted.messages)
-        prompt, answered = asked // _CHARACTERS_A_TOKEN + 1, len(self._said) // _CHARACTERS_A_TOKEN + 1
+        prompt, answered = (
+            asked // _CHARACTERS_A_TOKEN + 1,
+            len(self._said) // _CHARACTERS_A_TOKEN + 1,
+        )
         self._usage = {
             "prompt_tokens": prompt,
             "completion_tokens": answered,
@@ -161,7 +170,12 @@ class _Completion:
             message["content"] = None
             message["tool_calls"] = [self._tool_call(self._said)]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish}
-        return {**self._common, "object": "chat.completion", "choices": [choice], "usage": self._usage}
+        return {
+            **self._common,
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": self._usage,
+        }
 
     def chunks(self) -> Iterator[dict[str, Any]]:
         """The role first, then a few words or characters each, how it ended, and what it cost where that was asked."""
@@ -177,7 +191,12 @@ class _Completion:
                 yield self._chunk({"content": piece})
         yield self._chunk({}, self._finish)
         if self._usage_wanted:
-            yield {**self._common, "object": "chat.completion.chunk", "choices": [], "usage": self._usage}
+            yield {
+                **self._common,
+                "object": "chat.completion.chunk",
+                "choices": [],
+                "usage": self._usage,
+            }
 
     def _tool_call(self, arguments: str) -> dict[str, Any]:
         assert isinstance(self._reply, CallTool)

@@ -6,15 +6,24 @@ from datetime import date, time, timedelta
 
 from shared.local.chat.numbers import SMALL, Found, integers
 
-MONTHS = tuple(
-    "january february march april may june july august september october november december".split()
-)
-WEEKDAYS = tuple("monday tuesday wednesday thursday friday saturday sunday".split())
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_FIRST = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+)  # fmt: skip
 _ORDINALS = dict(
     enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
-        " sixteenth seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth"
-        " twenty-fifth twenty-sixth twenty-seventh twenty-eighth twenty-ninth thirtieth thirty-first".split(),
+        (
+            *_FIRST,
+            "twentieth",
+            *(f"twenty-{unit}" for unit in _FIRST[:9]),
+            "thirtieth",
+            "thirty-first",
+        ),
         1,
     )
 )
@@ -26,7 +35,6 @@ _CARDINAL_DAY = rf"(?P<day>\d{{1,2}}(?:st|nd|rd|th)?|{_NAMED}|{'|'.join(SMALL)})
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)})"
 _YEAR = r"(?:,? (?:of )?(?P<year>(?:19|20)\d\d|(?:nineteen|twenty|two thousand)(?:[ -](?:and )?[a-z]+){1,2}))?"
 _WHOLE_YEAR = re.compile(r"(?:19|20)\d\d")
-_IN = r"in (?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2})"
 
 _TODAY = re.compile(
     r"\b(?:today(?:'s date)?|current date|date today)(?: is|:| =)?\s*(?P<rest>[^\n]{1,60})",
@@ -78,7 +86,9 @@ def clock(text: str) -> Found[time] | None:
         minutes = (
             30
             if before.startswith("half")
-            else 15 if before.startswith("quarter") else integers(before)[0].value
+            else 15
+            if before.startswith("quarter")
+            else integers(before)[0].value
         )
         past = before.endswith("past")
         hour, minute = (hour, minutes) if past else (hour - 1, 60 - minutes)
@@ -111,7 +121,9 @@ def spoken_day(value: date, today: date) -> str:
 
 def spoken_clock(value: time) -> str:
     hour = value.hour % 12 or 12
-    return f"{hour}{f':{value.minute:02}' if value.minute else ''} {'am' if value.hour < 12 else 'pm'}"
+    return (
+        f"{hour}{f':{value.minute:02}' if value.minute else ''} {'am' if value.hour < 12 else 'pm'}"
+    )
 
 
 def _moved(value: date, years: int) -> date:

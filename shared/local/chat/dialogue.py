@@ -1,8 +1,8 @@
 """The model itself: a conversation read from its beginning, and what to say or call next.
 
-    caller   what the question before it was decides how the words are read
-    agent    sets that question; a sentence that is not ours (a greeting, another model's) is read for what it asks
-    result   is spoken, or followed where it is an instruction
+caller   what the question before it was decides how the words are read
+agent    sets that question; a sentence that is not ours (a greeting, another model's) is read for what it asks
+result   is spoken, or followed where it is an instruction
 """
 
 import re
@@ -34,10 +34,17 @@ _READ_BACK = re.compile(
     r"\b(?:is|are) (?:that|this|it|these|everything|all of (?:that|it|this)) (?:all )?(?:right|correct|ok|okay)\b|\bcorrect\s*\?|\bright\s*\?|\bdid i get\b",
     re.IGNORECASE,
 )
-_WHICH_PART = re.compile(r"\bwhich (?:part|one)\b|\bwhat (?:is|was|should)\b.*\b(?:wrong|change|correct)", re.IGNORECASE)
+_WHICH_PART = re.compile(
+    r"\bwhich (?:part|one)\b|\bwhat (?:is|was|should)\b.*\b(?:wrong|change|correct)", re.IGNORECASE
+)
 _MORE = re.compile(r"\b(?:anything|something) else\b|\bmore questions?\b", re.IGNORECASE)
-_OFFER = re.compile(r"\b(?:shall|should) i\b|\b(?:would you like|do you want) me to\b", re.IGNORECASE)
-_ALL_RIGHT = re.compile(r"\bnothing\b|\ball (?:is |of it is )?(?:right|fine|good|correct)\b|\bnever ?mind\b", re.IGNORECASE)
+_OFFER = re.compile(
+    r"\b(?:shall|should) i\b|\b(?:would you like|do you want) me to\b", re.IGNORECASE
+)
+_ALL_RIGHT = re.compile(
+    r"\bnothing\b|\ball (?:is |of it is )?(?:right|fine|good|correct)\b|\bnever ?mind\b",
+    re.IGNORECASE,
+)
 _REFUSAL = re.compile(
     r"^(?:(?:no|nope|nah|not quite|wrong|sorry|actually|yes|yeah|but|that(?:'s| is)(?: not)? (?:right|correct|wrong)|it(?:'s| is) wrong|i said|i mean|rather)\b[\s,.!:;-]*)+",
     re.IGNORECASE,
@@ -199,18 +206,26 @@ class Conversation:
             found |= read_all([asked], f"{self._unread} {text}", self._today, asked=asked)
         if not within(asked, found.get(asked.key)):
             return self._ask(form, asked, phrasing.out_of_bounds(asked))
-        self._unread = text if asked.kind in _DIGITS and asked.key not in found and has_digits(text) else ""
+        self._unread = (
+            text if asked.kind in _DIGITS and asked.key not in found and has_digits(text) else ""
+        )
         self._keep(form, found)
         if found:
             return self._advance(form)
-        if not asked.required and (is_unknown(text) or agreement(text) is False or is_farewell(text)):
+        if not asked.required and (
+            is_unknown(text) or agreement(text) is False or is_farewell(text)
+        ):
             self._values[asked.key] = None
             return self._advance(form)
         if self._lookup and routing.is_question(text):
             return self._call(self._lookup)
         if is_unknown(text):
             return self._ask(form, asked, phrasing.still_needed(asked))
-        return self._ask(form, asked, phrasing.question(asked) if is_small_talk(text) else phrasing.once_more(asked))
+        return self._ask(
+            form,
+            asked,
+            phrasing.question(asked) if is_small_talk(text) else phrasing.once_more(asked),
+        )
 
     def _hear_correction(self, form: Tool, text: str, stage: Stage) -> Reply:
         correction = _REFUSAL.sub("", text.replace("’", "'"))
@@ -230,7 +245,9 @@ class Conversation:
         if agreement(text) is False and not (stage == "which part" and _ALL_RIGHT.search(text)):
             return self._ask_which_part(form)
         reply = self._advance(form)
-        return Say(f"Sorry, I did not catch that. {reply.text}") if isinstance(reply, Say) else reply
+        return (
+            Say(f"Sorry, I did not catch that. {reply.text}") if isinstance(reply, Say) else reply
+        )
 
     def _corrections(self, form: Tool, text: str, pointed: Sequence[Slot]) -> dict[str, Value]:
         """Values in the answer to a read-back that differ from what was read."""
@@ -238,14 +255,18 @@ class Conversation:
         found = read_all(spoken, text, self._today, loosely=True)
         own = next((slot for slot in pointed if slot.kind == "text"), None)
         if own is None and not found and not pointed and len(words(text)) > 2:
-            own = next((slot for slot in form.slots if slot.about_call and slot.key in self._values), None)
+            own = next(
+                (slot for slot in form.slots if slot.about_call and slot.key in self._values), None
+            )
         if own is not None and (said := free_text(text, asked=own in pointed)):
             if agreement(said) is None and len(words(said)) > 1:
                 found[own.key] = said
         return {
             slot.key: found[slot.key]
             for slot in form.slots
-            if slot.key in found and found[slot.key] != self._values.get(slot.key) and within(slot, found[slot.key])
+            if slot.key in found
+            and found[slot.key] != self._values.get(slot.key)
+            and within(slot, found[slot.key])
         }
 
     def _hear_anything(self, text: str) -> Reply:
@@ -286,7 +307,10 @@ class Conversation:
 
     def _advance(self, form: Tool) -> Reply:
         """Ask for what is missing, read back, or call."""
-        wanted = [*form.required, *(slot for slot in form.slots if not slot.required and not form.is_direct)]
+        wanted = [
+            *form.required,
+            *(slot for slot in form.slots if not slot.required and not form.is_direct),
+        ]
         for slot in wanted:
             if slot.key not in self._values:
                 return self._ask(form, slot, phrasing.question(slot))
@@ -302,15 +326,25 @@ class Conversation:
 
     def _ask_which_part(self, form: Tool) -> Say:
         self._form, self._stage = form, "which part"
-        return Say(phrasing.which_part([slot for slot in form.slots if self._values.get(slot.key) is not None]))
+        return Say(
+            phrasing.which_part(
+                [slot for slot in form.slots if self._values.get(slot.key) is not None]
+            )
+        )
 
     def _call(self, tool: Tool) -> CallTool:
         values = dict(self._values)
         if tool.question:
             values[tool.question.key] = self._caller or None
         arguments = {slot.name: values.get(slot.key) for slot in tool.slots}
-        omitted = {slot.name for slot in tool.slots if arguments[slot.name] is None and not slot.nullable and not slot.required}
-        return CallTool(tool.name, {name: value for name, value in arguments.items() if name not in omitted})
+        omitted = {
+            slot.name
+            for slot in tool.slots
+            if arguments[slot.name] is None and not slot.nullable and not slot.required
+        }
+        return CallTool(
+            tool.name, {name: value for name, value in arguments.items() if name not in omitted}
+        )
 
     def _farewell(self) -> Reply:
         ending = next((tool for tool in self._tools if tool.ends_call), None)
@@ -326,7 +360,9 @@ class Conversation:
             for slot in tool.slots:
                 if slot.key == slot.name:
                     self._values.pop(slot.key, None)  # said for this one call only
-        speech = outcome.speech or ("" if outcome.offers or (tool and not tool.is_form) else "That is done.")
+        speech = outcome.speech or (
+            "" if outcome.offers or (tool and not tool.is_form) else "That is done."
+        )
         return Say(f"{speech} {self._follow_up(tool, outcome)}".strip() or phrasing.HOW_CAN_I_HELP)
 
     def _ask_again(self, tool: Tool, turn: Turn, outcome: results.Outcome) -> Reply:
@@ -337,7 +373,11 @@ class Conversation:
                 self._values[slot.key] = (turn.arguments or {})[slot.name]
         slots = [slot for slot in meant(tool.slots, outcome.asks) if slot is not tool.question]
         if not slots:
-            return self._ask_which_part(tool) if tool.is_form else Say(f"Sorry, that did not work. {phrasing.HOW_CAN_I_HELP}")
+            return (
+                self._ask_which_part(tool)
+                if tool.is_form
+                else Say(f"Sorry, that did not work. {phrasing.HOW_CAN_I_HELP}")
+            )
         self._values.pop(slots[0].key, None)
         return self._ask(tool, slots[0], phrasing.once_more(slots[0]))
 
@@ -360,20 +400,31 @@ class Conversation:
         """The form in hand: the one begun, else the only one there is."""
         if self._form is not None:
             return self._form
-        if self._lookup is None and len(self._forms) == 1 and self._forms[0].name not in self._called:
+        if (
+            self._lookup is None
+            and len(self._forms) == 1
+            and self._forms[0].name not in self._called
+        ):
             return self._forms[0]
         return None
 
     def _keep(self, form: Tool, found: Mapping[str, Value]) -> None:
         self._values |= {
-            slot.key: found[slot.key] for slot in form.slots if slot.key in found and within(slot, found[slot.key])
+            slot.key: found[slot.key]
+            for slot in form.slots
+            if slot.key in found and within(slot, found[slot.key])
         }
 
     def _learn_reason(self, tool: Tool, text: str) -> None:
-        """"I'd like to talk to support about my order": what follows "about" is worth passing on."""
+        """Pass on what follows "about" in "I'd like to talk to support about my order"."""
         slot = next((slot for slot in tool.slots if slot.about_call), None)
         said = _ABOUT.search(text)
-        if slot and said and slot.key not in self._values and (reason := free_text(said[1], asked=True)):
+        if (
+            slot
+            and said
+            and slot.key not in self._values
+            and (reason := free_text(said[1], asked=True))
+        ):
             self._values[slot.key] = reason
 
     def _was_said(self, slot: Slot) -> bool:
@@ -384,13 +435,17 @@ class Conversation:
         return plain(phrasing.spoken(slot, value, self._today)) in said or plain(str(value)) in said
 
     def _was_read_back(self, form: Tool) -> bool:
-        return all(self._was_said(slot) for slot in form.slots if self._values.get(slot.key) is not None) and all(
-            slot.key in self._values for slot in form.required
-        )
+        return all(
+            self._was_said(slot) for slot in form.slots if self._values.get(slot.key) is not None
+        ) and all(slot.key in self._values for slot in form.required)
 
     def _is_farewell(self, text: str, stage: Stage, *, own_words: bool) -> bool:
         if re.search(r"\b(?:good ?-?)?bye\b", text, re.IGNORECASE):
             return not own_words or len(words(text)) < 8
         if stage == "anything else" and agreement(text) is False and len(words(text)) < 8:
             return True
-        return stage not in ("asked", "read back", "which part") and is_farewell(text) and len(words(text)) < 10
+        return (
+            stage not in ("asked", "read back", "which part")
+            and is_farewell(text)
+            and len(words(text)) < 10
+        )

@@ -7,17 +7,26 @@ from datetime import date
 
 from shared.local.chat.reading import Value, from_fact, meant
 from shared.local.chat.tools import PERSON, Slot
-from shared.local.chat.words import words
+from shared.local.chat.words import vocabulary, words
 
-_LINE = re.compile(r"^[ \t]*[-*•]?[ \t]*(?P<label>[A-Za-z][\w' -]{1,40}?)[ \t]*:[ \t]+(?P<value>\S.*?)[ \t]*$", re.MULTILINE)
+_LINE = re.compile(
+    r"^[ \t]*[-*•]?[ \t]*(?P<label>[A-Za-z][\w' -]{1,40}?)[ \t]*:[ \t]+(?P<value>\S.*?)[ \t]*$",
+    re.MULTILINE,
+)
 _SENTENCE = re.compile(
     r"\b(?:the )?(?:caller|customer|user|guest)(?:'s|’s) (?P<label>[a-z][\w -]{2,30}?) is (?P<value>\"[^\"\n]*\"|[^.\n]+)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_OURS = frozenset("our us we company shop store office business restaurant support agent hotline emergency your".split())
-_REASON = re.compile(r"\b(?:reason|topic|subject|concern|problem)\b|\bcalling about\b", re.IGNORECASE)
-_NOTHING = frozenset({"", "unknown", "none", "null", "nothing yet", "not known", "n/a", "-", "not given"})
+_OURS = vocabulary(
+    "our us we company shop store office business restaurant support agent hotline emergency your"
+)
+_REASON = re.compile(
+    r"\b(?:reason|topic|subject|concern|problem)\b|\bcalling about\b", re.IGNORECASE
+)
+_NOTHING = frozenset(
+    {"", "unknown", "none", "null", "nothing yet", "not known", "n/a", "-", "not given"}
+)
 
 
 def facts_in(instructions: str) -> list[tuple[str, str]]:

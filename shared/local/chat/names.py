@@ -3,11 +3,12 @@
 import re
 
 from shared.local.chat.numbers import SMALL, Found
+from shared.local.chat.words import vocabulary
 
 LONGEST = 4
 """Words of a name."""
 
-_NOT_NAMES = frozenset(
+_NOT_NAMES = vocabulary(
     "a about actually afraid after again ah all also am an and any are as ask asking at be because been before but by call called"
     " caller calling can cannot can't confirm correct could did didn't do does doesn't doing don't email everything exactly fine for from full get give"
     " go going good got great had has have having he hello help her here hey hi him his hm how i i'd i'll i'm i've if in is isn't it it's"
@@ -17,7 +18,7 @@ _NOT_NAMES = frozenset(
     " thing think this those three to today told tomorrow too true trying two uh um understand unfortunately us very waiting want wanted was we well were what what's when where"
     " which who why will wish with won't would wrong yeah yep yes yet you you're your yours about away back down up happy glad interested"
     " madam ma'am having double triple hundred plus first second repeat why's when's how's where's who's hear heard question morning afternoon"
-    " evening first-name surname nobody somebody anyone someone none".split()
+    " evening first-name surname nobody somebody anyone someone none"
 ) | frozenset(SMALL)
 
 _WORD = r"[^\W\d_]+(?:['’.-][^\W\d_]+)*"
@@ -81,10 +82,26 @@ def _bare(text: str) -> Found[str] | None:
         words = re.findall(_WORD, _TITLE.sub(" ", segment))
         while words and words[-1].casefold() in _TAIL:
             words.pop()
-        while words and words[0].casefold() in ("yes", "yeah", "sure", "hi", "hello", "okay", "well", "oh", "um", "uh", "so"):
+        while words and words[0].casefold() in (
+            "yes",
+            "yeah",
+            "sure",
+            "hi",
+            "hello",
+            "okay",
+            "well",
+            "oh",
+            "um",
+            "uh",
+            "so",
+        ):
             words.pop(0)
         digits = any(char.isdigit() for char in segment)
-        if not words or digits or any(word.casefold().replace("’", "'") in _NOT_NAMES for word in words):
+        if (
+            not words
+            or digits
+            or any(word.casefold().replace("’", "'") in _NOT_NAMES for word in words)
+        ):
             continue
         kept += words
     if not kept and spelt:

@@ -6,33 +6,25 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Generic, TypeVar
 
+from shared.local.chat.words import vocabulary
 from shared.metadata.phone import to_e164
 
 REGION = "en-US"
 """Where a number without a country code is."""
 
-UNITS = {
-    word: value
-    for value, word in enumerate("zero one two three four five six seven eight nine".split())
-}
-TEENS = {
-    word: value
-    for value, word in enumerate(
-        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
-        10,
-    )
-}
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+UNITS = {word: value for value, word in enumerate(_ONES[:10])}
 TENS = {
-    word: value * 10
-    for value, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), 2
-    )
-}
-SMALL = UNITS | TEENS | TENS
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90
+}  # fmt: skip
+SMALL = {word: value for value, word in enumerate(_ONES)} | TENS
 _ZERO = {"oh", "o"}
 _TIMES = {"double": 2, "triple": 3}
 _NOUGHTS = {"hundred": "00", "thousand": "000"}
-_BETWEEN = frozenset("and uh um er erm dash hyphen dot area code then the".split())
+_BETWEEN = vocabulary("and uh um er erm dash hyphen dot area code then the")
 _TOKEN = re.compile(r"\+|\d+|[^\W\d_]+")
 _CODE = re.compile(r"\b(?=[A-Za-z-]*\d)[A-Za-z]{1,4}-?\d[\dA-Za-z]*(?:-[\dA-Za-z]+)*\b")
 _AMOUNT = re.compile(r"\d+(?:\.\d+)?")
@@ -78,7 +70,7 @@ def code(text: str) -> Found[str] | None:
     if written := _CODE.search(text):
         return Found(written[0].upper(), *written.span())
     longest = max(_runs(text), key=lambda run: len(run.digits), default=None)
-    return longest and Found(longest.digits, longest.start, longest.end)
+    return None if longest is None else Found(longest.digits, longest.start, longest.end)
 
 
 def has_digits(text: str) -> bool:
@@ -131,7 +123,9 @@ def spoken_digits(digits: str) -> str:
         size = 4 if len(digits) == 4 else 3
         groups = [digits[at : at + size] for at in range(0, len(digits), size)]
     names = list(UNITS)
-    spoken = [" ".join(names[int(d)] if d in "0123456789" else d for d in group) for group in groups]
+    spoken = [
+        " ".join(names[int(d)] if d in "0123456789" else d for d in group) for group in groups
+    ]
     return lead + ", ".join(spoken)
 
 

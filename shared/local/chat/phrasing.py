@@ -34,7 +34,9 @@ def question(slot: Slot) -> str:
     match slot.kind:
         case "name":
             return "May I have your name, please?"
-        case "phone" if re.search(r"call.{0,20}back", f"{slot.label} {slot.description}", re.IGNORECASE):
+        case "phone" if re.search(
+            r"call.{0,20}back", f"{slot.label} {slot.description}", re.IGNORECASE
+        ):
             return "Which number can we call you back on?"
         case "phone":
             return "What is your phone number, please?"
@@ -56,9 +58,7 @@ def question(slot: Slot) -> str:
 def once_more(slot: Slot) -> str:
     """The question again, after an answer that held nothing for it."""
     if slot.kind == "phone":
-        return (
-            "Sorry, I did not catch the number. Please say your phone number digit by digit, with the area code."
-        )
+        return "Sorry, I did not catch the number. Please say your phone number digit by digit, with the area code."
     return f"Sorry, I did not catch {_noun(slot)}. {question(slot)}"
 
 
@@ -150,7 +150,9 @@ def _offer(tool: Tool) -> str:
 
 def _clause(slot: Slot) -> str:
     """The description up to what only a program needs, spoken to the caller."""
-    text = re.split(r"[.,:;(]| such as | in E\.?164| as (?:an? )?ISO| in the format| e\.g\.", slot.description)[0]
+    text = re.split(
+        r"[.,:;(]| such as | in E\.?164| as (?:an? )?ISO| in the format| e\.g\.", slot.description
+    )[0]
     for pattern, instead in _YOURS:
         text = pattern.sub(instead, text)
     return text.strip()
@@ -161,7 +163,11 @@ def _as_question(slot: Slot) -> str:
     clause = _clause(slot)
     if not _WH.match(clause):
         return ""
-    clause = _MODAL.sub(lambda m: f"{m[1]} you", clause) if _MODAL.search(clause) else re.sub(r"\byou (?=\w)", "do you ", clause, count=1)
+    clause = (
+        _MODAL.sub(lambda m: f"{m[1]} you", clause)
+        if _MODAL.search(clause)
+        else re.sub(r"\byou (?=\w)", "do you ", clause, count=1)
+    )
     clause = re.sub(r"^(where|when|how) to\b", r"\1 would you like to", clause, flags=re.IGNORECASE)
     return f"{clause[:1].upper()}{clause[1:]}?"
 

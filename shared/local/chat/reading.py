@@ -17,6 +17,7 @@ from shared.local.chat.words import (
     plain,
     stem,
     stems,
+    vocabulary,
     wants_it_again,
     without_lead,
     words,
@@ -50,13 +51,20 @@ _A_REASON = re.compile(
     r"|(?:my|our|the) [\w' ]{2,40}(?:is|are|has|have|had|was|were|does|do|did|won't|will|can't|cannot|isn't|hasn't|doesn't|didn't|broke|stopped|came|arrived|needs?))\b",
     re.IGNORECASE,
 )
-_PEOPLE = frozenset(map(stem, "people persons person guests guest adults of seats pax heads".split()))
+_PEOPLE = frozenset(
+    map(stem, vocabulary("people persons person guests guest adults of seats pax heads"))
+)
 _CLOCK_WORDS = frozenset({"o", "o'clock", "am", "pm", "a", "p"})
 _CORRECTS = re.compile(r"\b(?:no|sorry|actually|rather|make (?:it|that)|i mean)\b", re.IGNORECASE)
 
 
 def read_all(
-    slots: Iterable[Slot], text: str, today: date, *, asked: Slot | None = None, loosely: bool = False
+    slots: Iterable[Slot],
+    text: str,
+    today: date,
+    *,
+    asked: Slot | None = None,
+    loosely: bool = False,
 ) -> dict[str, Value]:
     """Every value that `text` holds for `slots`, by key.
 
@@ -66,7 +74,9 @@ def read_all(
     """
     found: dict[str, Value] = {}
     rest = text.replace("’", "'")
-    ordered = sorted(slots, key=lambda slot: (slot is not asked or slot.kind == "text", _ORDER.index(slot.kind)))
+    ordered = sorted(
+        slots, key=lambda slot: (slot is not asked or slot.kind == "text", _ORDER.index(slot.kind))
+    )
     kinds = [slot.kind for slot in ordered]
     for slot in ordered:
         if slot.kind == "text":
@@ -97,7 +107,13 @@ def read(
         case "email":
             return _email(text)
         case "date":
-            past = bool(re.search(r"birth|past|purchase|bought|since", f"{slot.label} {slot.description}", re.IGNORECASE))
+            past = bool(
+                re.search(
+                    r"birth|past|purchase|bought|since",
+                    f"{slot.label} {slot.description}",
+                    re.IGNORECASE,
+                )
+            )
             found = dates.day(text, today, asked=asked or loosely, past=past)
             return found and Found(found.value.isoformat(), found.start, found.end)
         case "time":
@@ -196,7 +212,9 @@ def _email(text: str) -> Found[Value] | None:
 
 
 def _clock(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
-    if not asked and not re.search(r"\b(?:at|o'?clock|[ap]\.?m|noon|midday|past)\b|\d:\d\d", text, re.IGNORECASE):
+    if not asked and not re.search(
+        r"\b(?:at|o'?clock|[ap]\.?m|noon|midday|past)\b|\d:\d\d", text, re.IGNORECASE
+    ):
         return None
     if not asked and (at := re.search(r"\bat (?=\w)", text)):
         found = dates.clock(text[at.end() :])
@@ -228,7 +246,10 @@ def _choice(slot: Slot, text: str) -> Found[Value] | None:
         for other in others:
             wanted = [re.escape(stem(word)) + r"\w{0,4}" for word in words(other)]
             pattern = r"(?<!not )(?<!not on the )(?<!not the )\b" + r"[\s-]+".join(wanted) + r"\b"
-            hits += [(len(wanted), *match.span(), choice) for match in re.finditer(pattern, text, re.IGNORECASE)]
+            hits += [
+                (len(wanted), *match.span(), choice)
+                for match in re.finditer(pattern, text, re.IGNORECASE)
+            ]
     if not hits:
         return None
     _, start, end, choice = max(hits, key=lambda hit: (hit[0], hit[1]))
@@ -237,7 +258,11 @@ def _choice(slot: Slot, text: str) -> Found[Value] | None:
 
 def _synonyms(slot: Slot, choice: Any) -> list[str]:
     """What stands in brackets or after an equals sign behind a choice: "terrace (outside, garden)"."""
-    match = re.search(rf"\b{re.escape(str(choice))}\b['\"`]?\s*(?:\(([^)]*)\)|[=:]\s*([^;.)]*))", slot.description, re.IGNORECASE)
+    match = re.search(
+        rf"\b{re.escape(str(choice))}\b['\"`]?\s*(?:\(([^)]*)\)|[=:]\s*([^;.)]*))",
+        slot.description,
+        re.IGNORECASE,
+    )
     if match is None:
         return []
     parts = re.split(r",|/|\bor\b|\band\b", match[1] or match[2] or "")
@@ -248,7 +273,11 @@ def _synonyms(slot: Slot, choice: Any) -> list[str]:
 
 def _count(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
     found = numbers.integers(text)
-    if not found and asked and (alone := re.search(r"\b(?:just|only) (?:me|myself)\b|\balone\b", text, re.IGNORECASE)):
+    if (
+        not found
+        and asked
+        and (alone := re.search(r"\b(?:just|only) (?:me|myself)\b|\balone\b", text, re.IGNORECASE))
+    ):
         return Found(1, *alone.span())
     found = [n for n in found if not re.search(r"\bnot $", text[: n.start], re.IGNORECASE)]
     units = _PEOPLE | slot.stems
@@ -266,4 +295,10 @@ def _is_cued(text: str, number: Found[int], units: frozenset[str]) -> bool:
         return False
     if after and (stem(after[0]) in units or plain(after[0]).strip() in units):
         return True
-    return bool(re.search(r"\b(?:(?:table|party|group|room|reservation|booking) (?:for|of)|we are|there are|we're) $", before, re.IGNORECASE))
+    return bool(
+        re.search(
+            r"\b(?:(?:table|party|group|room|reservation|booking) (?:for|of)|we are|there are|we're) $",
+            before,
+            re.IGNORECASE,
+        )
+    )

@@ -13,12 +13,18 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _ASK = re.compile(r"^(?:please )?ask\b", re.IGNORECASE)
-_OFFER = re.compile(r"^(?:please )?(?:offer|suggest)(?: the caller| them)? to (.+?)[.!]*$", re.IGNORECASE)
+_OFFER = re.compile(
+    r"^(?:please )?(?:offer|suggest)(?: the caller| them)? to (.+?)[.!]*$", re.IGNORECASE
+)
 _TELL = re.compile(
-    r"^(?:please )?(?:tell|inform) (?:the caller|them|the user|the customer)(?: that)?[:,]? (.+)$", re.IGNORECASE
+    r"^(?:please )?(?:tell|inform) (?:the caller|them|the user|the customer)(?: that)?[:,]? (.+)$",
+    re.IGNORECASE,
 )
 _SAY = re.compile(r"^(?:please )?say[:,]? (.+)$", re.IGNORECASE)
-_BROKEN = re.compile(r"^(?:an? )?(?:internal |unexpected )?error\b|traceback|\bexception\b|^unknown function", re.IGNORECASE)
+_BROKEN = re.compile(
+    r"^(?:an? )?(?:internal |unexpected )?error\b|traceback|\bexception\b|^unknown function",
+    re.IGNORECASE,
+)
 _SPEECH_KEYS = ("message", "answer", "result", "text", "summary", "error", "detail")
 
 SOMETHING_WRONG = "I am sorry, something went wrong on our side."
@@ -64,7 +70,9 @@ def understand(content: str) -> Outcome:
 
 def _as_text(content: str) -> str:
     data = _parsed(content.strip())
-    return " ".join(_sentence(data).split()) if isinstance(data, Mapping | list) else str(data or "")
+    return (
+        " ".join(_sentence(data).split()) if isinstance(data, Mapping | list) else str(data or "")
+    )
 
 
 def _parsed(content: str) -> Any:
@@ -86,7 +94,11 @@ def _sentence(data: Any) -> str:
         for key in _SPEECH_KEYS:
             if isinstance(data.get(key), str):
                 return str(data[key])
-        parts = [f"{str(key).replace('_', ' ')} is {_phrase(value)}" for key, value in data.items() if value is not None]
+        parts = [
+            f"{str(key).replace('_', ' ')} is {_phrase(value)}"
+            for key, value in data.items()
+            if value is not None
+        ]
         text = " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
     else:
         text = ", ".join(_phrase(each) for each in data)

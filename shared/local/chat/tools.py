@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from shared.local.chat.words import stem, words
+from shared.local.chat.words import stem, vocabulary, words
 
 Kind = Literal[
     "name", "phone", "email", "date", "time", "moment", "count", "amount", "choice", "flag", "code", "text"
@@ -22,13 +22,19 @@ _ABOUT_CALL = re.compile(
     re.IGNORECASE,
 )
 _LOOKUP = frozenset({"question", "query", "search", "q", "topic", "keywords", "request"})
-_VERBS = frozenset(
+_VERBS = vocabulary(
     "get set find look up lookup save take make do create add send to call end transfer hand handoff over check record submit"
-    " start open the a for of and run fetch search give tell put log store".split()
+    " start open the a for of and run fetch search give tell put log store"
 )
-_ENDS_NAME = re.compile(r"(?:end|close|finish|hang_?up|terminate)_?(?:the_)?(?:call|conversation|session)?|goodbye|hang_?up")
-_ENDS = re.compile(r"\b(?:goodbye|hang(?:s|ing)? up|end (?:the|this) (?:call|conversation))\b", re.IGNORECASE)
-PERSON = frozenset("full user caller customer guest contact person your my client patient of the and s".split())
+_ENDS_NAME = re.compile(
+    r"(?:end|close|finish|hang_?up|terminate)_?(?:the_)?(?:call|conversation|session)?|goodbye|hang_?up"
+)
+_ENDS = re.compile(
+    r"\b(?:goodbye|hang(?:s|ing)? up|end (?:the|this) (?:call|conversation))\b", re.IGNORECASE
+)
+PERSON = vocabulary(
+    "full user caller customer guest contact person your my client patient of the and s"
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,9 @@ class Tool:
 
 _EMPTY = frozenset(
     stem(word)
-    for word in "the a an of to for in on and or their they caller caller's user such as own words one sentence call with is what".split()
+    for word in vocabulary(
+        "the a an of to for in on and or their they caller caller's user such as own words one sentence call with is what"
+    )
 )
 
 
@@ -222,13 +230,17 @@ def _kind(name: str, part: Mapping[str, Any]) -> Kind:
         return "email"
     if form in ("phone", "tel") or _PHONE.search(about) or label & {"phone", "telephone", "mobile"}:
         return "phone"
-    if "number" in label and re.search(r"\b(?:phone|telephone|call .{0,20}back)\b", about + name.replace("_", " "), re.IGNORECASE):
+    if "number" in label and re.search(
+        r"\b(?:phone|telephone|call .{0,20}back)\b", about + name.replace("_", " "), re.IGNORECASE
+    ):
         return "phone"
     if label & {"callback"} and "number" in label:
         return "phone"
     if label & {"date", "day", "birthday"} and not label & {"time"}:
         return "date"
-    if label & {"time"} and re.search(r"time of day|HH:MM|\d:\d\d|what time|o'clock", about, re.IGNORECASE):
+    if label & {"time"} and re.search(
+        r"time of day|HH:MM|\d:\d\d|what time|o'clock", about, re.IGNORECASE
+    ):
         return "time"
     if label & {"number", "code", "id", "zip", "postcode", "reference", "pin"}:
         return "code"

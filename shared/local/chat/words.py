@@ -6,14 +6,20 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _ENDING = re.compile(r"(?<=\w{3})(?:ations?|ings?|ies|ed|es|s|y|e)$")
 _TWICE = re.compile(r"([^\W\d_])\1$")
 
-COMMON = frozenset(
+
+def vocabulary(text: str) -> frozenset[str]:
+    """The words of a list written as one text."""
+    return frozenset(text.split())
+
+
+COMMON = vocabulary(
     "a about after again all also am an and any anybody anyone anything are as ask asks at back be been before but by call"
     " called caller caller's callers calling calls can could do does doing done don't for from get give go got had has have he"
     " hello help her here hi him his how i i'd i'm i've if in into is it it's its just know let like make may me might more my"
     " need needs no not now of on one or our out over own please really say says shall she should so some somebody someone"
     " something tell than thank thanks that that's the their them then there these they this those to tool too up us use very"
     " want wants was we were what when where which who why will wish with would yes you your hear number value values words"
-    " information things way".split()
+    " information things way"
 )
 
 _LEAD = re.compile(
@@ -42,14 +48,14 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
-    r"^(?:(?:i'm |i am )?(?:sorry|pardon|excuse me|what|huh|hm+)(?: me)?(?: was that| did you say)?"
+    r"^(?:(?:i'm |i am )?(?:sorry|pardon|excuse|what|huh|hm+)(?: me)?[, ]*(?:what)?(?: was that| did you say)?"
     r"|.{0,40}\b(?:(?:say|repeat|ask) (?:that|it|the question)(?: again)?|repeat(?: please)?|once more|come again)\b.{0,20}"
     r"|.{0,20}\b(?:didn't|did not|couldn't|could not) (?:hear|get|catch|understand) (?:you|that|it|the question)\b.{0,20})$",
     re.IGNORECASE,
 )
-_SMALL_TALK = frozenset(
+_SMALL_TALK = vocabulary(
     "hello hi hey good morning afternoon evening there thanks thank you very much okay ok yes yeah no sure please um uh well oh so"
-    " right fine great hm mm er how are you today alright all can hear me".split()
+    " right fine great hm mm er how are you today alright all can hear me"
 )
 
 
