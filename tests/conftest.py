@@ -1,0 +1,35 @@
+"""For every test: no variable of the developer's own, no socket beyond this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+PREFIXES = ("LIVEKIT_", "SWITCHBOARD_", "OPENAI_", "DEEPGRAM_", "CARTESIA_")
+
+for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
+    del os.environ[variable]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_this_machine() -> Iterator[None]:
+    """Refuse connections to anywhere but 127.0.0.1 and unix sockets, in this process."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
+            raise AssertionError(f"a test connects to {address[0]}")
+        connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    yield
+    patch.undo()
