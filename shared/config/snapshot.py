@@ -92,7 +92,11 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class CallConfig:
-    """The config of one call."""
+    """The config of one call.
+
+    Attributes:
+        handoffs: Agent name to those it may hand the call over to, for every agent that the call can come to.
+    """
 
     agent: str
     env: str
@@ -103,7 +107,7 @@ class CallConfig:
     llm: Slot | None
     vad: Slot | None
     session: SessionConfig
-    handoffs: tuple[str, ...]
+    handoffs: Mapping[str, tuple[str, ...]]
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -202,7 +206,10 @@ def _call_config(
         profile=profile,
         digest=hashlib.sha256(names.encode()).hexdigest()[:12],
         session=SessionConfig(**variant["session"]),
-        handoffs=tuple(variant["handoffs"]),
+        handoffs={
+            name: tuple(profiles[NO_PROFILE]["handoffs"])
+            for name, profiles in raw["variants"].items()
+        },
         **{kind: Slot(**variant[kind]) if variant[kind] else None for kind in KINDS},
     )
 

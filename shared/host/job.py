@@ -60,6 +60,7 @@ async def entrypoint(
         id=call_key,
         ctx=ctx,
         config=config,
+        in_charge=agent,
         metadata=metadata,
         prompts=Prompts.load(registry.folder(agent)),
         record=Spool.open(records, call_id=call_key, attempt=attempt(attributes)),

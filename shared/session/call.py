@@ -34,6 +34,7 @@ class Call:
 
     Attributes:
         id: The dispatch's key, else its id; the same over re-dispatch and handoff.
+        in_charge: The name of the agent in charge; `config` stays that of the first one, whose plugins the session keeps.
         metadata: The contract of the agent in charge; a handoff replaces it.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         history: What was said before this agent took the session over; `None` for the first agent.
@@ -43,6 +44,7 @@ class Call:
     id: str
     ctx: JobContext
     config: CallConfig
+    in_charge: str
     metadata: CallMetadata
     prompts: Prompts
     record: Spool

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 def handoff_tools(call: Call) -> list[llm.Tool | llm.Toolset]:
     """One tool for each agent that conf lets this one hand over to."""
-    return [_handoff_tool(target) for target in call.config.handoffs]
+    return [_handoff_tool(target) for target in call.config.handoffs[call.in_charge]]
 
 
 def _handoff_tool(target: str) -> llm.Tool:
@@ -73,6 +73,7 @@ def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any]) -> Ag
         ) from None
     call.metadata = metadata
     call.prompts = Prompts.load(registry.folder(target))
+    call.in_charge = target
     call.handoffs.append(target)
     call.record.append(
         "handoff", to=target, metadata=metadata.model_dump(mode="json", exclude_none=True)
