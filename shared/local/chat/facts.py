@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-from shared.local.chat.reading import Value, from_fact, meant
+from shared.local.chat.meaning import meant
+from shared.local.chat.reading import Value, from_fact
 from shared.local.chat.tools import PERSON, Slot
 from shared.local.chat.words import vocabulary, words
 

@@ -1,9 +1,10 @@
 """Numbers as people say them and as speech recognition writes them: "five one oh", "415.", "9-8", "double five", "twenty one"."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from shared.local.chat.words import vocabulary
@@ -22,6 +23,8 @@ TENS = {
 }  # fmt: skip
 SMALL = {word: value for value, word in enumerate(_ONES)} | TENS
 _ZERO = {"oh", "o"}
+_HEARD_AS = {"for": "4", "to": "2", "too": "2", "won": "1", "ate": "8"}
+"""Digits that speech recognition takes for other words; looked at only where no number is found without."""
 _TIMES = {"double": 2, "triple": 3}
 _NOUGHTS = {"hundred": "00", "thousand": "000"}
 _BETWEEN = vocabulary("and uh um er erm dash hyphen dot area code then the")
@@ -52,7 +55,10 @@ class _Run:
 
 def phone(text: str) -> Found[str] | None:
     """A phone number in E.164: the last complete one, else one put together from its parts."""
-    runs = list(_runs(text))
+    return _phone(list(_runs(text))) or _phone(list(_runs(text, _HEARD_AS)))
+
+
+def _phone(runs: list[_Run]) -> Found[str] | None:
     for run in reversed(runs):
         if number := _e164(run.digits, run.plus):
             return Found(number, run.start, run.end)
@@ -149,13 +155,13 @@ def _e164(digits: str, plus: bool) -> str | None:
     return to_e164(digits, locale=REGION) or to_e164(digits.removeprefix("0"), locale=REGION)
 
 
-def _runs(text: str) -> Iterator[_Run]:
+def _runs(text: str, heard_as: Mapping[str, str] = MappingProxyType({})) -> Iterator[_Run]:
     """Rows of digits, however said, with nothing between them but what people say there."""
     run: _Run | None = None
     times, tens = 1, False
     for match in _TOKEN.finditer(text):
         word = match[0].lower()
-        said = _as_digits(word)
+        said = heard_as.get(word) or _as_digits(word)
         if word in _ZERO and run is None and text[match.end() :].lstrip(" ").startswith((",", ".")):
             continue  # "Oh, my number is"
         if word in _NOUGHTS and run is not None:

@@ -7,11 +7,17 @@ from datetime import date, datetime, time
 from shared.local.chat import dates, numbers
 from shared.local.chat.reading import Value
 from shared.local.chat.tools import Slot, Tool
+from shared.local.chat.words import vocabulary
 
 ANYTHING_ELSE = "Is there anything else I can help you with?"
 HOW_CAN_I_HELP = "How can I help you?"
 GOODBYE = "Thank you for calling. Goodbye."
 IS_THAT_RIGHT = "Is that right?"
+
+_BEGINNINGS = vocabulary(
+    "a an the my our we it he she they there this that please can could what when where how"
+)
+"""Words that are written small in the middle of a sentence."""
 
 _WH = re.compile(r"^(?:how|which|what|when|where|who|why)\b", re.IGNORECASE)
 _WHETHER = re.compile(r"^(?:whether(?: or not)?|true if|if)\s+", re.IGNORECASE)
@@ -118,8 +124,9 @@ def spoken(slot: Slot, value: object, today: date) -> str:
         return numbers.spoken_integer(value)
     if slot.kind == "choice":
         return text.replace("_", " ")
-    if slot.kind == "text" and not re.match(r"I\b|I'", text) and text[1:2].islower():
-        return text[:1].lower() + text[1:]
+    first = text.split(" ", 1)[0]
+    if slot.kind == "text" and first.lower() in _BEGINNINGS:
+        return first.lower() + text[len(first) :]
     return text
 
 
@@ -231,8 +238,15 @@ def _number(value: float) -> str:
 
 
 def _and(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+    return _listed(parts, "and")
 
 
 def _or(parts: Sequence[str]) -> str:
-    return " or ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+    return _listed(parts, "or")
+
+
+def _listed(parts: Sequence[str], word: str) -> str:
+    """With a comma before the last of three or more: a voice then pauses where a number ends."""
+    if len(parts) < 3:
+        return f" {word} ".join(parts)
+    return f"{', '.join(parts[:-1])}, {word} {parts[-1]}"

@@ -1,7 +1,7 @@
 """Values for a tool's parameters in what a caller says."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ _LEFT_OVER = re.compile(
     r"(?:[\s,.;]|\b(?:and|so|also|on|at|under|for|with|from|is|it's|my|the|your|a|an|full|cell|mobile|phone|telephone|call ?back|contact|date|number|name|number's|name's|i'm|i am|you can (?:call|reach) me|call me|reach me)\b)+$",
     re.IGNORECASE,
 )
+_POLITE_END = re.compile(r"[,. ]+(?:please|thanks|thank you)[.!]*$", re.IGNORECASE)
 _JOINED = re.compile(r"^(?:[\s,.;]|\b(?:and|so|also|but)\b)+", re.IGNORECASE)
 _A_REASON = re.compile(
     r"\b(?:i want|i need|i'd like|i would like|i wanted|i have|i've|i can't|i cannot|i could not|i couldn't|i did not|i didn't|i haven't|i never|i lost"
@@ -149,7 +150,7 @@ def free_text(text: str, *, asked: bool) -> str | None:
         return None
     best = without_lead(best)
     kept = _LEADS_TO_TEXT.sub("", best).strip(" \t\n,;:.")
-    kept = without_lead(kept)
+    kept = _POLITE_END.sub("", without_lead(kept)).rstrip(" ,;:.")
     if not words(kept) or is_small_talk(kept) or is_unknown(best) or wants_it_again(best):
         return None
     if is_farewell(kept) and len(words(kept)) < 8:
@@ -172,35 +173,6 @@ def from_fact(slot: Slot, text: str, today: date) -> Value:
         return text.strip() or None
     found = read(slot, text, today, asked=True)
     return found.value if found else None
-
-
-def meant(slots: Iterable[Slot], text: str) -> list[Slot]:
-    """The parameters a caller names: "the number is wrong". Those that most words point to."""
-    said = stems(text) | {stem(word) for word in words(text) if word in _KIND_WORDS}
-    scored = {slot: _points(slot, said) for slot in slots}
-    best = max(scored.values(), default=0)
-    return [slot for slot, points in scored.items() if best and points == best]
-
-
-_KINDS_MEANT: Mapping[Kind, frozenset[str]] = {
-    "name": frozenset({"name", "who"}),
-    "phone": frozenset({"number", "phone", "telephone", "digit", "mobile"}),
-    "email": frozenset({"email", "mail", "address"}),
-    "date": frozenset({"date", "day", "when"}),
-    "time": frozenset({"time", "when", "hour"}),
-    "moment": frozenset({"date", "day", "time", "when"}),
-    "count": frozenset({"number", "many", "people"}),
-    "text": frozenset(),
-}
-_KIND_WORDS = frozenset().union(*_KINDS_MEANT.values()) | {"call", "message", "reason"}
-
-
-def _points(slot: Slot, said: frozenset[str]) -> int:
-    by_kind = {stem(word) for word in _KINDS_MEANT.get(slot.kind, ())}
-    own = {stem(word) for word in words(slot.label)}
-    if slot.kind == "count" and "number" not in own:
-        by_kind.discard(stem("number"))
-    return 3 * len(own & said) + 2 * bool(by_kind & said) + len(slot.stems & said)
 
 
 def _email(text: str) -> Found[Value] | None:

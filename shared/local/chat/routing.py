@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from shared.local.chat.tools import Tool
 from shared.local.chat.words import is_small_talk, stem, stems, words
+
+How = Literal["open", "busy", "words"]
 
 _NOUN, _VERB, _TEXT, _ASKING = 3, 1, 1, 3
 _ENOUGH = 3
@@ -37,7 +40,7 @@ def choose(text: str, tools: Sequence[Tool]) -> Tool | None:
     return best if score >= _ENOUGH else lookup
 
 
-def direct(text: str, tools: Sequence[Tool], *, how: str = "open") -> Tool | None:
+def direct(text: str, tools: Sequence[Tool], *, how: How = "open") -> Tool | None:
     """The tool without questions that the words ask for by its name.
 
     Args:
