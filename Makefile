@@ -7,7 +7,8 @@ $(foreach name,$(NAMES),$(if $(value $(name)),$(eval export SWITCHBOARD_$(name) 
 unexport $(NAMES)
 
 SWITCHBOARD ?= .venv/bin/switchboard
-INSTALL := @python3 shared/cli/install.py
+# -S: it needs nothing that is installed, and starts faster without
+INSTALL := @python3 -S shared/cli/install.py
 VENV := .venv/bin
 
 ##@ Use
