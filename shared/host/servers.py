@@ -31,9 +31,6 @@ from shared.telemetry.redaction import HostCalls
 
 log = structlog.get_logger(__name__)
 
-PROMPT_EXTRAS = frozenset({"today"})
-"""Names that a prompt may use beside the fields of its contract."""
-
 
 def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -> int:
     """Run one agent server per name until they are drained; the exit code is not 0 where one gave up."""
@@ -51,7 +48,7 @@ def _check(snapshot: Snapshot) -> None:
     providers.check(snapshot.slots)
     for name in snapshot.variants:
         registry.agent_class(name)
-        prompts.check(registry.folder(name), registry.contract(name), PROMPT_EXTRAS)
+        prompts.check(registry.folder(name), registry.contract(name))
 
 
 class Host:

@@ -11,8 +11,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -25,8 +27,13 @@ from shared.local.sound import Voice
 from shared.local.stack import HeldStack, Ports, Stack, hold
 from shared.metadata.parse import parse_metadata
 from shared.records.spool import Event, read_call
+from tests.calls.scripts import SCRIPTS, Script
 
 READY_S = 90.0
+AT_ONCE = 3
+"""Calls at a time: more than this and two cores are late with their audio."""
+
+Made = Callable[[str], CallResult]
 
 
 @dataclass
@@ -69,8 +76,7 @@ class RunningHost:
         persona: Persona | None = None,
     ) -> CallResult:
         raw = json.dumps(metadata)
-        contract = registry.contract(agent) if agent in registry.names() else None
-        known = parse_metadata(raw, contract) if contract and persona is None else None
+        known = None if persona or says else parse_metadata(raw, registry.contract(agent))
         return await call(
             CallOptions(
                 agent,
@@ -146,14 +152,10 @@ def start_host(
             stderr=log,
         )
     described = wait_ready(process, var, log_path)
-    return RunningHost(
-        process, log_path, var, stack, str(described["deployment"]), described
-    )
+    return RunningHost(process, log_path, var, stack, str(described["deployment"]), described)
 
 
-def wait_ready(
-    process: subprocess.Popen[bytes], var: Path, log_path: Path
-) -> dict[str, object]:
+def wait_ready(process: subprocess.Popen[bytes], var: Path, log_path: Path) -> dict[str, object]:
     """Wait until the host answers `/ready` with 200; what it says of itself."""
     deadline = time.monotonic() + READY_S
     file = var / "run" / f"host-{process.pid}.json"
@@ -191,6 +193,45 @@ def host(var: Path, held: HeldStack) -> Iterator[RunningHost]:
     running = start_host(var, held.stack, registry.names(), "server.log_level=DEBUG")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def calls(host: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
+    """All scripts, begun at once, some calls at a time, on one loop of their own."""
+    loop = asyncio.new_event_loop()
+    seats = asyncio.Semaphore(AT_ONCE)
+
+    async def make(script: Script) -> CallResult:
+        async with seats:
+            return await host.calling(
+                script.agent,
+                script.metadata,
+                *script.says,
+                persona=script.persona,
+                timeout_s=script.timeout_s,
+            )
+
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    yield {
+        name: asyncio.run_coroutine_threadsafe(make(script), loop)
+        for name, script in SCRIPTS.items()
+    }
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def made(calls: dict[str, Future[CallResult]]) -> Made:
+    """The result of a script's call, by name; waits for its end."""
+    return lambda name: calls[name].result()
+
+
+@pytest.fixture(scope="session")
+def all_made(calls: dict[str, Future[CallResult]]) -> None:
+    """For a test that makes the shared stand-ins fail: no other call is on."""
+    wait(calls.values())
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""The calls that the tests judge, by name. They are made several at a time: a call takes as long as people talk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.local.persona import Persona
+
+
+@dataclass(frozen=True)
+class Script:
+    """One call: whom, with which metadata, and what the caller says; without words `persona` answers what it is asked."""
+
+    agent: str
+    metadata: dict[str, object]
+    says: tuple[str, ...] = ()
+    persona: Persona | None = None
+    timeout_s: float = 90.0
+
+
+ADA: dict[str, object] = {
+    "user_id": "12345",
+    "user_name": "Ada Lovelace",
+    "user_phone": "+15105550123",
+}
+TOM = Persona(name="Tom Reed", phone="+12125550183", reason="I moved to another house.")
+
+SCRIPTS = {
+    "ada": Script("intake", ADA),
+    "nothing known": Script("intake", {"user_id": "demo"}),
+    "another caller": Script("intake", {"user_id": "2"}, persona=TOM),
+    "wrong number": Script(
+        "intake",
+        ADA,
+        (
+            "My order has not arrived yet.",
+            "No, the number is wrong.",
+            "five one zero, five five five, zero one four two.",
+            "Yes, that's right.",
+        ),
+    ),
+    "question": Script(
+        "support",
+        {"user_id": "1"},
+        ("How long does a delivery take?", "No, that is all. Goodbye."),
+    ),
+    "message": Script(
+        "support",
+        ADA,
+        (
+            "I want to leave a message for a colleague.",
+            "Please send me the contract again.",
+            "Yes, that's right.",
+        ),
+    ),
+    "handoff": Script(
+        "intake",
+        ADA,
+        (
+            "Can I talk to support, please?",
+            "How can I return something?",
+            "No, that is all. Goodbye.",
+        ),
+    ),
+    "early hang-up": Script("intake", ADA, ("My invoice is wrong.",)),
+    "misfit": Script(
+        "intake", {"user_id": "1", "user_phone": "not-a-number-4711"}, ("Hello?",), timeout_s=4
+    ),
+}
+"""Those that two callers make at the same time stand beside each other: they must not mix."""

@@ -1,0 +1,172 @@
+"""Whole calls over real audio: what a caller hears and what stays in the record."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from shared.local.call import CallResult
+from tests.calls.conftest import Made, RunningHost
+from tests.calls.scripts import ADA
+
+
+def said(result: CallResult, role: str) -> str:
+    return " | ".join(line.text for line in result.transcript if line.role == role)
+
+
+def data(host: RunningHost, result: CallResult, event: str) -> dict[str, Any]:
+    """The data of the last event of this kind in the call's record."""
+    return dict([found.data for found in host.record(result) if found.event == event][-1])
+
+
+def test_intake_greets_by_name_and_asks_only_for_what_is_missing(
+    host: RunningHost, made: Made
+) -> None:
+    """Ada's name and number came with the dispatch: the first question is the reason, and it ends up in the record."""
+    result = made("ada")
+
+    greeting = next(line.text for line in result.transcript if line.role == "agent")
+    assert "Ada Lovelace" in greeting
+    assert "reason" in greeting
+    assert "Which number" not in said(result, "agent")
+    assert result.outcome == "completed"
+    intake = data(host, result, "intake")
+    assert (intake["name"], intake["callback_number"]) == ("Ada Lovelace", "+15105550123")
+    assert "order" in intake["reason"]
+
+
+def test_intake_asks_for_name_and_number_and_saves_what_was_said(
+    host: RunningHost, made: Made
+) -> None:
+    """Without a name and a number intake asks for both; the number is exact after the read-back."""
+    result = made("nothing known")
+
+    assert result.outcome == "completed"
+    intake = data(host, result, "intake")
+    assert intake["callback_number"] == "+15105550142"
+    assert intake["name"] == "Grace Hopper"
+
+
+def test_a_no_to_the_read_back_reopens_the_field_that_is_meant(
+    host: RunningHost, made: Made
+) -> None:
+    """The caller corrects the number; the corrected one is read back and saved."""
+    result = made("wrong number")
+
+    assert result.outcome == "completed"
+    intake = data(host, result, "intake")
+    assert intake["callback_number"] == "+15105550142"
+    assert intake["name"] == "Ada Lovelace"
+    assert "order" in intake["reason"]
+
+
+def test_support_answers_from_its_knowledge(made: Made) -> None:
+    """A question is answered from the file, and a goodbye ends the call."""
+    result = made("question")
+
+    assert "three to five working days" in said(result, "agent")
+    assert result.outcome == "completed"
+
+
+def test_support_takes_a_message(host: RunningHost, made: Made) -> None:
+    """What support cannot answer becomes a message, read back before it is taken."""
+    result = made("message")
+
+    assert result.outcome == "message_taken"
+    message = data(host, result, "message")
+    assert message["callback_number"] == "+15105550123"
+    assert "contract" in message["message"]
+
+
+def test_intake_hands_over_to_support_with_what_it_knows(host: RunningHost, made: Made) -> None:
+    """Support goes on in the same call, without greeting again and without asking for what is known."""
+    result = made("handoff")
+
+    agent = said(result, "agent")
+    assert agent.count("You are with support now.") == 1
+    assert agent.count("Hello") == 1
+    assert "within thirty days" in agent
+    assert result.outcome == "completed"
+    handoff = data(host, result, "handoff")
+    assert handoff["to"] == "support"
+    assert handoff["metadata"]["user_name"] == "Ada Lovelace"
+
+
+def test_a_caller_who_hangs_up_early_leaves_what_was_heard(host: RunningHost, made: Made) -> None:
+    """The outcome is `abandoned`, and the caller's words are in the record."""
+    result = made("early hang-up")
+
+    assert result.outcome == "abandoned"
+    turns = [
+        e.data for e in host.record(result) if e.event == "turn" and e.data["role"] == "caller"
+    ]
+    assert "invoice" in turns[0]["text"]
+
+
+def test_two_calls_at_once_do_not_mix(host: RunningHost, made: Made) -> None:
+    """Each caller is greeted by its own name and leaves its own record."""
+    ada, tom = made("ada"), made("another caller")
+
+    assert "Ada" in said(ada, "agent")
+    assert "Ada" not in said(tom, "agent")
+    assert data(host, ada, "intake")["callback_number"] == "+15105550123"
+    assert data(host, tom, "intake")["callback_number"] == "+12125550183"
+
+
+def test_a_dispatch_with_wrong_metadata_is_refused_with_one_line(
+    host: RunningHost, made: Made
+) -> None:
+    """Nobody comes, the log names code and pointer, the record the reason; the value is in neither."""
+    result = made("misfit")
+
+    assert result.failure is not None
+    assert data(host, result, "outcome")["outcome"] == "refused"
+    lines = [line for line in host.log.splitlines() if "job refused" in line]
+    assert "pointer=/user_phone" in lines[-1]
+    assert "metadata.phone" in lines[-1]
+    assert "4711" not in host.log
+
+
+def test_a_full_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
+    """With `server.max_jobs` calls running the next one is rejected without ending the dispatch."""
+    host: RunningHost = hosts(["support"], "server.max_jobs=1", "server.deployment=full")
+
+    async def crowd() -> tuple[CallResult, CallResult]:
+        first = asyncio.create_task(host.calling("support", {"user_id": "1"}, "Hello.", "Goodbye."))
+        second = asyncio.create_task(
+            host.calling("support", {"user_id": "2"}, "Hello.", timeout_s=6)
+        )
+        return await asyncio.gather(first, second)
+
+    results = asyncio.run(crowd())
+
+    assert sorted(result.failure is None for result in results) == [False, True]
+    assert "code=host.full" in host.log
+
+
+def test_hosts_of_different_deployments_do_not_take_each_others_calls(hosts: Any) -> None:
+    """Two hosts of one name on one server: a dispatch reaches only the host of its deployment."""
+    ann: RunningHost = hosts(["support"], "server.deployment=ann")
+    ben: RunningHost = hosts(["support"], "server.deployment=ben")
+
+    for host, other in [(ann, ben), (ben, ann)]:
+        before = other.log.count("job request")
+        result = host.call("support", {"user_id": "1"}, "Goodbye.")
+        assert result.failure is None
+        assert other.log.count("job request") == before
+
+
+def test_a_key_that_the_model_provider_refuses_ends_the_call_with_an_apology(
+    host: RunningHost, all_made: None
+) -> None:
+    """The outcome is `failed`, the code `provider.auth`, one line says so, and the caller hears why nobody answers."""
+    host.fault(endpoint="chat", kind="refuse", status=401, times=None)
+    try:
+        result = host.call("intake", ADA, "My order has not arrived yet.")
+    finally:
+        host.clear_faults()
+
+    assert (result.outcome, result.code) == ("failed", "provider.auth")
+    assert "I am sorry" in said(result, "agent")
+    assert host.log.count("call failed") == 1
+    assert host.process.poll() is None
