@@ -23,10 +23,15 @@ Trigger = Literal["model", "timeout", "manual"]
 _FRAME = 512
 _FRAME_S = _FRAME / HEARING_RATE
 _SPEECH, _STILL_SPEECH = 0.5, 0.35
-_BEFORE = 12
-"""Frames before the first speech that are recognised with it: a soft beginning is below the detector's threshold."""
+_LEAD, _TAIL, _EDGE = 12, 4, 2
+"""Frames of quiet that Moonshine gets before and after the speech, and those next to speech in which a soft sound may be left. The
+rest of every pause is made silent. So it loses or repeats the fewest digits, however long the pause was."""
 _CONFIRMED = 3
-"""Frames of speech that start a turn or resume one, and frames of silence that make a pause. A click is shorter."""
+"""Frames of speech that start a turn, or resume one after a pause. A click is shorter."""
+_PAUSE = 2
+"""Frames of silence that make a pause."""
+_LAG_S = 0.07
+"""How long the detector still hears speech after its end."""
 _TRY = 5
 """Frames of speech after which the first words are looked for."""
 _UPDATE = 8
@@ -62,11 +67,13 @@ class TurnEvent(NamedTuple):
 class _Turn:
     """What is known of the turn that is going on."""
 
-    def __init__(self, frames: list[Samples], start: int) -> None:
+    def __init__(self, frames: list[Samples], position: int) -> None:
         self.frames = frames
         """Sound that is not settled yet."""
-        self.start = start
-        self.speech_start = start + len(frames) - _CONFIRMED
+        self.voiced = [False] * (len(frames) - _CONFIRMED) + [True] * _CONFIRMED
+        """Which of them are speech."""
+        self.start = position - len(frames)
+        self.speech_start = position - _CONFIRMED
         self.speech_end = self.speech_start
         self.settled = ""
         """Text of earlier sound of this turn."""
@@ -77,6 +84,25 @@ class _Turn:
         """Whether `text` is that of the present pause."""
         self.eager = False
         self.tries = 0
+
+    @property
+    def silence_s(self) -> float:
+        return self.silence * _FRAME_S + _LAG_S if self.silence else 0.0
+
+    def sound(self) -> Samples:
+        """What is to be recognised."""
+        spoken = np.flatnonzero(self.voiced)
+        if not len(spoken):
+            return np.empty(0, np.float32)
+        first, last = int(spoken[0]), int(spoken[-1])
+        near = np.convolve(self.voiced, np.ones(2 * _EDGE + 1), "same") > 0
+        quiet = np.zeros(_FRAME, np.float32)
+        begin, end = max(0, first - _EDGE), min(len(self.frames), last + 1 + _EDGE)
+        return np.concatenate(
+            [quiet] * (_LEAD - (first - begin))
+            + [self.frames[at] if near[at] else quiet for at in range(begin, end)]
+            + [quiet] * (_TAIL - (end - 1 - last))
+        )
 
     def words(self) -> list[Word]:
         """The words, spread over the speech by their length: the engine gives no times."""
@@ -106,7 +132,7 @@ class Listener:
         self._clock = asyncio.get_running_loop().time
         self._rest: Samples = np.empty(0, np.float32)
         self._position = 0
-        self._before: deque[Samples] = deque(maxlen=_BEFORE)
+        self._before: deque[Samples] = deque(maxlen=_LEAD)
         self._speech_run = 0
         self._turn: _Turn | None = None
         self._index = 0
@@ -130,7 +156,7 @@ class Listener:
             return
         turn.pause = turn.pause or self._recognise(turn)
         if await self._settle_pause(turn):
-            await self._end(turn, trigger, confidence(turn.silence * _FRAME_S, turn.text))
+            await self._end(turn, trigger, confidence(turn.silence_s, turn.text))
 
     def close(self) -> None:
         for task in (self._interim, self._turn.pause if self._turn else None):
@@ -150,11 +176,11 @@ class Listener:
         if turn is None:
             self._before.append(frame)
             if self._speech_run == _CONFIRMED:
-                frames = list(self._before)
-                self._turn = _Turn(frames, self._position - len(frames))
+                self._turn = _Turn(list(self._before), self._position)
             return
         turn.frames.append(frame)
-        if self._speech_run >= (_CONFIRMED if turn.silence >= _CONFIRMED else 1):
+        turn.voiced.append(self._speech_run > 0)
+        if self._speech_run >= (_CONFIRMED if turn.silence >= _PAUSE else 1):
             await self._speech(turn)
         else:
             turn.silence += 1
@@ -176,11 +202,11 @@ class Listener:
             await self._update(turn)
 
     async def _silence(self, turn: _Turn) -> None:
-        if turn.silence == _CONFIRMED:
-            turn.pause, turn.judged = self._recognise(turn), False
-        if turn.silence < _CONFIRMED:
+        if turn.silence < _PAUSE:
             return
-        silence_s = turn.silence * _FRAME_S
+        if turn.silence == _PAUSE:
+            turn.pause, turn.judged = self._recognise(turn), False
+        silence_s = turn.silence_s
         limits = self.thresholds
         overdue = silence_s * 1000 >= limits.timeout_ms
         if confidence(silence_s, "") >= limits.first or overdue:
@@ -225,10 +251,11 @@ class Listener:
         """Take text as final and recognise only what follows."""
         turn.settled = turn.text = text
         turn.frames = turn.frames[-self._speech_run :]
+        turn.voiced = turn.voiced[-self._speech_run :]
 
     async def _started(self, turn: _Turn) -> None:
         if turn.text:
-            await self._tell("StartOfTurn", turn, confidence(turn.silence * _FRAME_S, turn.text))
+            await self._tell("StartOfTurn", turn, confidence(turn.silence_s, turn.text))
 
     async def _end(self, turn: _Turn, trigger: Trigger, sure: float) -> None:
         await self._tell("EndOfTurn", turn, sure, trigger)
@@ -241,7 +268,7 @@ class Listener:
         """An interim every quarter of a second, with the newest text there is."""
         if self._since_event < _UPDATE or self._clock() < self._update_at:
             return
-        await self._tell("Update", turn, confidence(turn.silence * _FRAME_S, turn.text))
+        await self._tell("Update", turn, confidence(turn.silence_s, turn.text))
         free = self._interim is None or self._interim.done()
         if (
             turn.silence == 0
@@ -260,7 +287,7 @@ class Listener:
             turn.text = text
 
     def _recognise(self, turn: _Turn) -> asyncio.Task[str]:
-        return asyncio.create_task(self._text(turn.settled, np.concatenate(turn.frames)))
+        return asyncio.create_task(self._text(turn.settled, turn.sound()))
 
     async def _text(self, settled: str, sound: Samples) -> str:
         return f"{settled} {await self._voice.recognise(sound)}".strip()

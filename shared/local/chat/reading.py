@@ -75,9 +75,13 @@ def read_all(
     """
     found: dict[str, Value] = {}
     rest = text.replace("’", "'")
-    ordered = sorted(
-        slots, key=lambda slot: (slot is not asked or slot.kind == "text", _ORDER.index(slot.kind))
-    )
+
+    def turn(slot: Slot) -> tuple[bool, int]:
+        """What was asked for comes first, free text last."""
+        is_first = asked is not None and slot is asked and slot.kind != "text"
+        return not is_first, _ORDER.index(slot.kind)
+
+    ordered = sorted(slots, key=turn)
     kinds = [slot.kind for slot in ordered]
     for slot in ordered:
         if slot.kind == "text":
@@ -116,7 +120,9 @@ def read(
                 )
             )
             found = dates.day(text, today, asked=asked or loosely, past=past)
-            return found and Found(found.value.isoformat(), found.start, found.end)
+            if found is None:
+                return None
+            return Found(found.value.isoformat(), found.start, found.end)
         case "time":
             return _clock(slot, text, asked=asked or loosely)
         case "moment":
@@ -190,9 +196,13 @@ def _clock(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
         return None
     if not asked and (at := re.search(r"\bat (?=\w)", text)):
         found = dates.clock(text[at.end() :])
-        return found and Found(found.value.strftime("%H:%M"), at.start(), at.end() + found.end)
+        if found is None:
+            return None
+        return Found(found.value.strftime("%H:%M"), at.start(), at.end() + found.end)
     found = dates.clock(text)
-    return found and Found(found.value.strftime("%H:%M"), found.start, found.end)
+    if found is None:
+        return None
+    return Found(found.value.strftime("%H:%M"), found.start, found.end)
 
 
 def _moment(text: str, today: date) -> Found[Value] | None:
