@@ -8,7 +8,7 @@ import aiohttp
 import openai
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from livekit.agents import APIConnectionError, APIStatusError, function_tool, llm
 from livekit.agents.types import APIConnectOptions
 from livekit.plugins import openai as plugin
@@ -18,7 +18,7 @@ from shared.local import openai as stand_in
 from shared.local.auth import KEY
 
 KEY_IN_USE = "a-key"
-LOOK_UP = {
+LOOK_UP: Any = {
     "type": "function",
     "function": {
         "name": "find_answer",
@@ -31,8 +31,8 @@ LOOK_UP = {
     },
 }
 QUESTION = "How long does a delivery take?"
-ASKING = [{"role": "user", "content": QUESTION}]
-GREETING = [{"role": "user", "content": "Hello."}]
+ASKING: Any = [{"role": "user", "content": QUESTION}]
+GREETING: Any = [{"role": "user", "content": "Hello."}]
 
 
 @function_tool
@@ -46,7 +46,7 @@ async def find_answer(question: str) -> str:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[TestServer]:
+async def server() -> AsyncIterator[BaseTestServer]:
     app = web.Application()
     app[KEY] = KEY_IN_USE
     faults.add_routes(app)
@@ -56,7 +56,7 @@ async def server() -> AsyncIterator[TestServer]:
 
 
 @pytest.fixture
-async def client(server: TestServer) -> AsyncIterator[openai.AsyncOpenAI]:
+async def client(server: BaseTestServer) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(
         api_key=KEY_IN_USE, base_url=str(server.make_url("/v1")), max_retries=0, timeout=5
     ) as made:
@@ -64,14 +64,14 @@ async def client(server: TestServer) -> AsyncIterator[openai.AsyncOpenAI]:
 
 
 @pytest.fixture
-async def model(server: TestServer) -> AsyncIterator[plugin.LLM]:
+async def model(server: BaseTestServer) -> AsyncIterator[llm.LLM[Any]]:
     async with plugin.LLM(
         model="gpt-4.1-mini", api_key=KEY_IN_USE, base_url=str(server.make_url("/v1"))
     ) as made:
         yield made
 
 
-async def order(server: TestServer, **fault: Any) -> None:
+async def order(server: BaseTestServer, **fault: Any) -> None:
     """Make the next completion go wrong."""
     headers = {"Authorization": f"Bearer {KEY_IN_USE}"}
     async with (
@@ -81,7 +81,7 @@ async def order(server: TestServer, **fault: Any) -> None:
         assert response.status == 204
 
 
-async def raw(server: TestServer, body: object, key: str = KEY_IN_USE) -> tuple[int, str]:
+async def raw(server: BaseTestServer, body: object, key: str = KEY_IN_USE) -> tuple[int, str]:
     """Status and text of a completion as they are on the wire."""
     headers = {"Authorization": f"Bearer {key}"}
     async with (
@@ -108,14 +108,14 @@ def spoken_by_caller(text: str) -> llm.ChatContext:
     return context
 
 
-async def test_models_are_listed(client: openai.AsyncOpenAI) -> None:
+async def test_models_are_listed(client: Any) -> None:
     """OpenAI's client lists the one model there is: it is what the plugin's prewarm asks for."""
     listed = await client.models.list()
 
     assert [model.id for model in listed.data] == [stand_in.MODEL]
 
 
-async def test_streamed_sentence_comes_in_pieces(server: TestServer) -> None:
+async def test_streamed_sentence_comes_in_pieces(server: BaseTestServer) -> None:
     """A streamed sentence is a role, pieces of a few words, a reason to end, its cost, and the end mark."""
     body = {
         "model": "any",
@@ -145,10 +145,10 @@ async def test_streamed_sentence_comes_in_pieces(server: TestServer) -> None:
     )
 
 
-async def test_streamed_and_whole_answers_agree(client: openai.AsyncOpenAI) -> None:
+async def test_streamed_and_whole_answers_agree(client: Any) -> None:
     """The same request says the same, streamed or not, in the model's name that was asked for."""
-    whole = await client.chat.completions.create(model="any", messages=GREETING)  # type: ignore[call-overload]
-    stream = await client.chat.completions.create(model="any", messages=GREETING, stream=True)  # type: ignore[call-overload]
+    whole = await client.chat.completions.create(model="any", messages=GREETING)
+    stream = await client.chat.completions.create(model="any", messages=GREETING, stream=True)
     pieces = [chunk.choices[0].delta.content or "" async for chunk in stream]
 
     assert "".join(pieces) == whole.choices[0].message.content
@@ -156,9 +156,9 @@ async def test_streamed_and_whole_answers_agree(client: openai.AsyncOpenAI) -> N
     assert whole.usage.total_tokens > 0
 
 
-async def test_streamed_tool_call_is_put_together(client: openai.AsyncOpenAI) -> None:
+async def test_streamed_tool_call_is_put_together(client: Any) -> None:
     """A call names its tool first and brings the arguments in pieces that make valid JSON."""
-    stream = await client.chat.completions.create(  # type: ignore[call-overload]
+    stream = await client.chat.completions.create(
         model="any", messages=ASKING, tools=[LOOK_UP], stream=True
     )
     chunks = [chunk async for chunk in stream]
@@ -172,9 +172,9 @@ async def test_streamed_tool_call_is_put_together(client: openai.AsyncOpenAI) ->
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
-async def test_whole_tool_call(client: openai.AsyncOpenAI) -> None:
+async def test_whole_tool_call(client: Any) -> None:
     """An answer that is not streamed carries a call with all its arguments."""
-    answer = await client.chat.completions.create(model="any", messages=ASKING, tools=[LOOK_UP])  # type: ignore[call-overload]
+    answer = await client.chat.completions.create(model="any", messages=ASKING, tools=[LOOK_UP])
 
     (call,) = answer.choices[0].message.tool_calls
     assert (call.function.name, json.loads(call.function.arguments)) == (
@@ -184,7 +184,7 @@ async def test_whole_tool_call(client: openai.AsyncOpenAI) -> None:
     assert answer.choices[0].finish_reason == "tool_calls"
 
 
-async def test_wrong_key_is_refused(server: TestServer) -> None:
+async def test_wrong_key_is_refused(server: BaseTestServer) -> None:
     """A wrong key is OpenAI's own authentication error, for models and completions."""
     async with openai.AsyncOpenAI(
         api_key="another", base_url=str(server.make_url("/v1")), max_retries=0
@@ -192,7 +192,7 @@ async def test_wrong_key_is_refused(server: TestServer) -> None:
         with pytest.raises(openai.AuthenticationError, match="Incorrect API key"):
             await stranger.models.list()
         with pytest.raises(openai.AuthenticationError) as refused:
-            await stranger.chat.completions.create(model="any", messages=GREETING)  # type: ignore[call-overload]
+            await stranger.chat.completions.create(model="any", messages=GREETING)
     assert refused.value.code == "invalid_api_key"
 
 
@@ -208,7 +208,7 @@ async def test_wrong_key_is_refused(server: TestServer) -> None:
         pytest.param(["my secret"], id="no object"),
     ],
 )
-async def test_bad_body_is_refused(server: TestServer, body: object) -> None:
+async def test_bad_body_is_refused(server: BaseTestServer, body: object) -> None:
     """A body that is no request is answered by 400 in OpenAI's shape, and nothing of it is quoted."""
     status, text = await raw(server, body)
 
@@ -217,7 +217,7 @@ async def test_bad_body_is_refused(server: TestServer, body: object) -> None:
     assert "my secret" not in text
 
 
-async def test_plugin_hears_a_sentence(model: plugin.LLM) -> None:
+async def test_plugin_hears_a_sentence(model: llm.LLM[Any]) -> None:
     """LiveKit's plugin reads a sentence."""
     text, calls = await collect(model.chat(chat_ctx=spoken_by_caller("Hello.")))
 
@@ -225,7 +225,7 @@ async def test_plugin_hears_a_sentence(model: plugin.LLM) -> None:
     assert not calls
 
 
-async def test_plugin_gets_a_tool_call(model: plugin.LLM) -> None:
+async def test_plugin_gets_a_tool_call(model: llm.LLM[Any]) -> None:
     """LiveKit's plugin, with the strict schema that it makes of a tool, reads a call."""
     _, calls = await collect(model.chat(chat_ctx=spoken_by_caller(QUESTION), tools=[find_answer]))
 
@@ -233,7 +233,7 @@ async def test_plugin_gets_a_tool_call(model: plugin.LLM) -> None:
     assert (call.name, json.loads(call.arguments)) == ("find_answer", {"question": QUESTION})
 
 
-async def test_refused_completion(server: TestServer, model: plugin.LLM) -> None:
+async def test_refused_completion(server: BaseTestServer, model: llm.LLM[Any]) -> None:
     """A refusal reaches LiveKit's plugin with its status, once."""
     await order(server, kind="refuse", status=401)
     once = APIConnectOptions(max_retry=0)
@@ -247,7 +247,9 @@ async def test_refused_completion(server: TestServer, model: plugin.LLM) -> None
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.05])
-async def test_dropped_completion(server: TestServer, model: plugin.LLM, after_s: float) -> None:
+async def test_dropped_completion(
+    server: BaseTestServer, model: llm.LLM[Any], after_s: float
+) -> None:
     """A connection cut before or during the answer is a connection error for LiveKit's plugin."""
     await order(server, kind="drop", after_s=after_s)
 
@@ -261,14 +263,14 @@ async def test_dropped_completion(server: TestServer, model: plugin.LLM, after_s
 
 @pytest.mark.parametrize(("after_s", "begun"), [(0.0, False), (0.05, True)])
 async def test_dropped_stream_has_begun_or_not(
-    server: TestServer, client: openai.AsyncOpenAI, after_s: float, begun: bool
+    server: BaseTestServer, client: Any, after_s: float, begun: bool
 ) -> None:
     """A drop with a delay leaves a first piece behind; one without leaves nothing."""
     await order(server, kind="drop", after_s=after_s)
     said: list[str] = []
 
     async def listen() -> None:
-        stream = await client.chat.completions.create(model="any", messages=GREETING, stream=True)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(model="any", messages=GREETING, stream=True)
         async for chunk in stream:
             said.append(chunk.choices[0].delta.content or "")
 
@@ -279,24 +281,24 @@ async def test_dropped_stream_has_begun_or_not(
     assert bool("".join(said)) is begun
 
 
-async def test_hanging_completion(server: TestServer, client: openai.AsyncOpenAI) -> None:
+async def test_hanging_completion(server: BaseTestServer, client: Any) -> None:
     """A completion that hangs says nothing until the client gives up."""
     await order(server, kind="hang")
 
     with pytest.raises(openai.APITimeoutError):
-        await client.with_options(timeout=0.2).chat.completions.create(  # type: ignore[call-overload]
+        await client.with_options(timeout=0.2).chat.completions.create(
             model="any", messages=GREETING, stream=True
         )
 
 
-async def test_delayed_completion(server: TestServer, client: openai.AsyncOpenAI) -> None:
+async def test_delayed_completion(server: BaseTestServer, client: Any) -> None:
     """A delayed completion is too late for a client in a hurry and whole for one that waits."""
     await order(server, kind="delay", after_s=0.4, times=2)
 
     with pytest.raises(openai.APITimeoutError):
-        await client.with_options(timeout=0.1).chat.completions.create(  # type: ignore[call-overload]
+        await client.with_options(timeout=0.1).chat.completions.create(
             model="any", messages=GREETING
         )
-    answer = await client.chat.completions.create(model="any", messages=GREETING)  # type: ignore[call-overload]
+    answer = await client.chat.completions.create(model="any", messages=GREETING)
 
     assert answer.choices[0].message.content
