@@ -36,8 +36,11 @@ DENIED = frozenset({"self", "api_key", "api_secret", "base_url", "http_session",
 
 
 def build(slot: Slot, endpoints: Mapping[str, str]) -> Any:
-    """Make the plugin object of `slot`, pointed at the endpoint of its class where there is one."""
-    keywords = dict(slot.keywords)
+    """Make the plugin object of `slot`, pointed at the endpoint of its class where there is one.
+
+    A keyword that is null in conf is not passed: the plugin's own default holds.
+    """
+    keywords = {name: value for name, value in slot.keywords.items() if value is not None}
     endpoint = endpoints.get(slot.class_name)
     if endpoint is not None and endpoint != IN_PROCESS:
         keywords["base_url"] = endpoint

@@ -1,0 +1,1 @@
+"""Switchboard beside a plain LiveKit worker, in one run on one machine."""
