@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 
 from shared import registry
 from shared.config.compose import ensure_snapshot
 from shared.config.environment import LIVEKIT, LOCAL, PROVIDER_KEYS, Settings
 from shared.config.snapshot import Slot, Snapshot
-from shared.errors import ConfigError
+from shared.errors import ConfigError, StackError
 from shared.local.stack import HeldStack, Ports, hold
 
 IN_PROCESS = "in-process"
+REACH_LIMIT_S = 5.0
 
 
 def run(settings: Settings, names: tuple[str, ...]) -> None:
@@ -54,6 +57,8 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
             for name in names_of
             if name in settings.variables
         }
+    if held is None or settings.has_livekit:
+        _check_reachable(livekit["LIVEKIT_URL"])
     _say_where(settings, snapshot, livekit["LIVEKIT_URL"], endpoints)
     environ = settings.for_host(
         livekit=livekit,
@@ -108,6 +113,25 @@ def _check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
             f" Give it an address under endpoints in conf/env/local.yaml, or {IN_PROCESS} where it opens no socket.",
             code="config.endpoint",
         )
+
+
+def _check_reachable(url: str) -> None:
+    """Refuse to start where nothing answers; LiveKit itself would try for two minutes.
+
+    Raises:
+        StackError: Names the address.
+    """
+    address = url.replace("ws", "http", 1) if url.startswith("ws") else url
+    try:
+        urllib.request.urlopen(address, timeout=REACH_LIMIT_S).close()
+    except urllib.error.HTTPError:
+        return  # somebody answers; what it is, registering will tell
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "reason", err)
+        raise StackError(
+            f"no LiveKit server answers at LIVEKIT_URL {url} ({reason}). Check the address and that it runs.",
+            code="stack.unreachable",
+        ) from None
 
 
 def _named(slot: Slot) -> str:

@@ -23,7 +23,7 @@ from shared import prompts, registry
 from shared.config import providers
 from shared.config.environment import HostSettings
 from shared.config.snapshot import Snapshot
-from shared.errors import SwitchboardError
+from shared.errors import StackError, SwitchboardError
 from shared.host import job
 from shared.host.requests import Offers
 from shared.telemetry import logs
@@ -37,10 +37,10 @@ def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -
     calls = logs.configure_host(json=snapshot.server.log_json, level=snapshot.server.log_level)
     try:
         _check(snapshot)
+        return asyncio.run(Host(names, snapshot, settings, calls).run())
     except SwitchboardError as err:
         log.error("cannot start", code=err.code, reason=str(err))
         return err.exit_code
-    return asyncio.run(Host(names, snapshot, settings, calls).run())
 
 
 def _check(snapshot: Snapshot) -> None:
@@ -163,7 +163,14 @@ class Host:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", self.snapshot.server.port).start()
+            port = self.snapshot.server.port
+            try:
+                await web.TCPSite(runner, "127.0.0.1", port).start()
+            except OSError:
+                raise StackError(
+                    f"port {port} (server.port) is in use. Choose another one, or 0 for a free one: SET=server.port=0",
+                    code="host.port",
+                ) from None
             host, port = runner.addresses[0][:2]
             yield f"http://{host}:{port}/ready"
         finally:
