@@ -13,18 +13,18 @@ from typing import Any
 
 from shared.local.chat import facts, phrasing, results, routing
 from shared.local.chat.corrections import corrected
+from shared.local.chat.known import Known
 from shared.local.chat.meaning import meant
 from shared.local.chat.messages import Turn
 from shared.local.chat.numbers import has_digits
 from shared.local.chat.prompted import OPEN, Prompt, read_prompt
-from shared.local.chat.reading import Value, free_text, read_all, within
+from shared.local.chat.reading import free_text, read_all, within
 from shared.local.chat.tools import Slot, Tool
 from shared.local.chat.words import (
     agreement,
     is_farewell,
     is_small_talk,
     is_unknown,
-    plain,
     wants_it_again,
     words,
 )
@@ -35,7 +35,6 @@ _ALL_RIGHT = re.compile(
     re.IGNORECASE,
 )
 _ABOUT = re.compile(r"\b(?:about|because|regarding|as)\s+(.+)", re.IGNORECASE)
-_LAST_TWO = re.compile(r"[^.?!]*[.?!]?[^.?!]*[.?!]*$")
 _IN_PIECES = ("phone", "code", "date", "moment")
 """Kinds whose value may come in two turns, where a pause was taken for the end."""
 
@@ -64,11 +63,10 @@ class Conversation:
     def __init__(self, instructions: str, tools: Sequence[Tool], today: date) -> None:
         self._instructions = instructions
         self._tools = tools
-        self._today = today
         self._forms = [tool for tool in tools if tool.is_form]
         self._lookup = next((tool for tool in tools if tool.question), None)
         slots = [slot for tool in tools for slot in tool.slots if slot is not tool.question]
-        self._values = facts.known(instructions, slots, today)
+        self._known = Known(facts.known(instructions, slots, today), today)
         self._called: set[str] = set()
         self._form: Tool | None = None
         self._prompt = OPEN
@@ -132,7 +130,11 @@ class Conversation:
                 return self._hear_answer(owner, slot, text)
             case Prompt("read back") if form and agreed:
                 # only what was read back in full is confirmed
-                return self._call(form) if self._was_read_back(form) else self._advance(form)
+                return (
+                    self._call(form)
+                    if self._known.was_read_back(form, self._agent)
+                    else self._advance(form)
+                )
             case Prompt("read back" | "which part") if form:
                 return self._hear_correction(form, prompt, text)
             case Prompt("offered", tool=Tool() as offered) if agreed:
@@ -143,20 +145,20 @@ class Conversation:
         return self._hear_anything(text)
 
     def _hear_answer(self, form: Tool, asked: Slot, text: str) -> Reply:
-        missing = [slot for slot in form.slots if slot.key not in self._values and slot != asked]
-        found = read_all([asked, *missing], text, self._today, asked=asked)
+        missing = [slot for slot in self._known.missing(form) if slot != asked]
+        found = read_all([asked, *missing], text, self._known.today, asked=asked)
         cut = asked.key not in found and asked.kind in _IN_PIECES
         if cut and self._unread:
-            found |= read_all([asked], f"{self._unread} {text}", self._today, asked=asked)
+            found |= read_all([asked], f"{self._unread} {text}", self._known.today, asked=asked)
         if not within(asked, found.get(asked.key)):
             return self._ask(form, asked, phrasing.out_of_bounds(asked))
         self._unread = text if cut and asked.key not in found and has_digits(text) else ""
-        self._keep(form, found)
+        self._known.keep(form, found)
         if found:
             return self._advance(form)
         declined = is_unknown(text) or agreement(text) is False or is_farewell(text)
         if declined and not asked.required:
-            self._values[asked.key] = None
+            self._known.put(asked, None)
             return self._advance(form)
         if self._lookup and routing.is_question(text):
             return self._call(self._lookup)
@@ -166,19 +168,19 @@ class Conversation:
         return self._ask(form, asked, again(asked))
 
     def _hear_correction(self, form: Tool, prompt: Prompt, text: str) -> Reply:
-        changed, pointed = corrected(form, text, self._values, self._today)
+        changed, pointed = corrected(form, text, self._known.values, self._known.today)
         refused = agreement(text) is False
         if changed:
-            self._keep(form, changed)
+            self._known.keep(form, changed)
             return self._advance(form)
         if not pointed and refused and prompt.stage == "read back":
-            pointed = self._only_one_said(form)
+            pointed = self._known.only_one_said(form, self._agent)
         if pointed:
-            self._values.pop(pointed[0].key, None)
+            self._known.drop(pointed[0])
             return self._ask(form, pointed[0], f"All right. {phrasing.question(pointed[0])}")
         if refused and not (prompt.stage == "which part" and _ALL_RIGHT.search(text)):
             self._form, self._prompt = form, Prompt("which part")
-            return Say(phrasing.which_part([slot for slot in form.slots if self._has(slot)]))
+            return Say(phrasing.which_part([slot for slot in form.slots if self._known.has(slot)]))
         reply = self._advance(form)
         return (
             Say(f"Sorry, I did not catch that. {reply.text}") if isinstance(reply, Say) else reply
@@ -213,21 +215,22 @@ class Conversation:
         """Start a tool, with whatever the caller has just said for it."""
         if tool.question or tool.is_direct:
             return self._call(tool)
-        missing = [slot for slot in tool.slots if slot.key not in self._values]
-        self._keep(tool, read_all(missing, self._caller, self._today))
+        found = read_all(self._known.missing(tool), self._caller, self._known.today)
+        self._known.keep(tool, found)
         return self._advance(tool)
 
     def _advance(self, form: Tool) -> Reply:
         """Ask for what is missing, read back, or call."""
         self._form = form
-        optional = [slot for slot in form.slots if not slot.required and not form.is_direct]
-        for slot in (*form.required, *optional):
-            if slot.key not in self._values:
-                return self._ask(form, slot, phrasing.question(slot))
+        missing = [
+            slot for slot in self._known.missing(form) if slot.required or not form.is_direct
+        ]
+        for slot in sorted(missing, key=lambda slot: not slot.required):
+            return self._ask(form, slot, phrasing.question(slot))
         if form.is_direct or not form.reads_back(self._instructions):
             return self._call(form)
         self._prompt = Prompt("read back")
-        self._agent = phrasing.read_back(form.slots, self._values, self._today)
+        self._agent = phrasing.read_back(form.slots, self._known.values, self._known.today)
         return Say(self._agent)
 
     def _ask(self, form: Tool, slot: Slot, text: str) -> Say:
@@ -235,14 +238,9 @@ class Conversation:
         return Say(text)
 
     def _call(self, tool: Tool) -> CallTool:
-        values = dict(self._values)
+        arguments = self._known.arguments(tool)
         if tool.question:
-            values[tool.question.key] = self._caller or None
-        arguments = {
-            slot.name: values.get(slot.key)
-            for slot in tool.slots
-            if slot.required or slot.nullable or values.get(slot.key) is not None
-        }
+            arguments[tool.question.name] = self._caller or None
         return CallTool(tool.name, arguments)
 
     def _farewell(self) -> Reply:
@@ -258,7 +256,7 @@ class Conversation:
         if tool and tool.is_form and not outcome.failed:
             for slot in tool.slots:
                 if slot.key == slot.name:
-                    self._values.pop(slot.key, None)  # was said for this one call only
+                    self._known.drop(slot)  # was said for this one call only
         speech = outcome.speech
         if not speech and not outcome.offers and (tool is None or tool.is_form):
             speech = "That is done."
@@ -268,14 +266,12 @@ class Conversation:
         """The tool did not take a value, and says to ask the caller for it."""
         self._called.discard(tool.name)
         arguments = turn.arguments or {}
-        self._values |= {
-            slot.key: arguments[slot.name]
-            for slot in tool.slots
-            if arguments.get(slot.name) is not None
-        }
+        for slot in tool.slots:
+            if arguments.get(slot.name) is not None:
+                self._known.put(slot, arguments[slot.name])
         slots = [slot for slot in meant(tool.slots, outcome.asks) if slot is not tool.question]
         if slots:
-            self._values.pop(slots[0].key, None)
+            self._known.drop(slots[0])
             return self._ask(tool, slots[0], phrasing.once_more(slots[0]))
         if tool.is_form:
             self._form, self._prompt = tool, Prompt("which part")
@@ -302,42 +298,12 @@ class Conversation:
         only = self._forms[0] if len(self._forms) == 1 and self._lookup is None else None
         return only if only and only.name not in self._called else None
 
-    def _keep(self, form: Tool, found: Mapping[str, Value]) -> None:
-        self._values |= {
-            slot.key: found[slot.key]
-            for slot in form.slots
-            if slot.key in found and within(slot, found[slot.key])
-        }
-
-    def _has(self, slot: Slot) -> bool:
-        return self._values.get(slot.key) is not None
-
     def _learn_reason(self, tool: Tool, text: str) -> None:
         """Pass on what follows "about" in "I'd like to talk to support about my order"."""
         slot = next((slot for slot in tool.slots if slot.about_call), None)
         said = _ABOUT.search(text)
-        if slot and said and not self._has(slot):
-            self._values[slot.key] = free_text(said[1], asked=True)
-
-    def _said(self, slot: Slot, text: str) -> bool:
-        value = self._values.get(slot.key)
-        if value is None:
-            return False
-        forms = (phrasing.spoken(slot, value, self._today), str(value))
-        return any(plain(form) in plain(text) for form in forms)
-
-    def _was_read_back(self, form: Tool) -> bool:
-        """Whether the agent's last words hold every value."""
-        filled = [slot for slot in form.slots if self._has(slot)]
-        return {*form.required} <= {*filled} and all(self._said(s, self._agent) for s in filled)
-
-    def _only_one_said(self, form: Tool) -> list[Slot]:
-        """The one value that a question such as "You are calling about your order. Is that right?" was about."""
-        if self._was_read_back(form):
-            return [*form.slots] if len(form.slots) == 1 else []
-        tail = _LAST_TWO.search(self._agent)
-        said = [slot for slot in form.slots if tail and self._said(slot, tail[0])]
-        return said if len(said) == 1 else []
+        if slot and said and not self._known.has(slot):
+            self._known.put(slot, free_text(said[1], asked=True))
 
 
 def _how_to_route(prompt: Prompt, form: Tool | None) -> routing.How:

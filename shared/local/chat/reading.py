@@ -23,7 +23,8 @@ from shared.local.chat.words import (
     words,
 )
 
-Value = str | int | float | bool | None
+Scalar = str | int | float | bool | None
+Value = Scalar | list[Scalar]
 LONGEST_TEXT = 480
 """Characters of a value in the caller's own words."""
 
@@ -90,21 +91,21 @@ def read_all(
             continue  # which of two it is, only its words tell
         value = read(slot, rest, today, asked=slot is asked, loosely=loosely)
         if value is not None and value.value is not None:
-            found[slot.key] = [value.value] if slot.listed else value.value  # type: ignore[assignment]
+            found[slot.key] = [value.value] if slot.listed else value.value
             rest = f"{rest[: value.start]} | {rest[value.end :]}"
     for slot in ordered:
         if slot.kind != "text" or not (slot is asked or slot.about_call):
             continue
         said = free_text(rest, asked=slot is asked)
         if said is not None:
-            found[slot.key] = [said] if slot.listed else said  # type: ignore[assignment]
+            found[slot.key] = [said] if slot.listed else said
             break
     return found
 
 
 def read(
     slot: Slot, text: str, today: date, *, asked: bool, loosely: bool = False
-) -> Found[Value] | None:
+) -> Found[Scalar] | None:
     """The value for one parameter and where it stands."""
     match slot.kind:
         case "phone":
@@ -181,7 +182,7 @@ def from_fact(slot: Slot, text: str, today: date) -> Value:
     return found.value if found else None
 
 
-def _email(text: str) -> Found[Value] | None:
+def _email(text: str) -> Found[Scalar] | None:
     match = _EMAIL.search(text)
     if match is None:
         return None
@@ -189,7 +190,7 @@ def _email(text: str) -> Found[Value] | None:
     return Found(re.sub(r" dot ", ".", address, flags=re.IGNORECASE).lower(), *match.span())
 
 
-def _clock(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
+def _clock(slot: Slot, text: str, *, asked: bool) -> Found[Scalar] | None:
     if not asked and not re.search(
         r"\b(?:at|o'?clock|[ap]\.?m|noon|midday|past)\b|\d:\d\d", text, re.IGNORECASE
     ):
@@ -205,7 +206,7 @@ def _clock(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
     return Found(found.value.strftime("%H:%M"), found.start, found.end)
 
 
-def _moment(text: str, today: date) -> Found[Value] | None:
+def _moment(text: str, today: date) -> Found[Scalar] | None:
     day = dates.day(text, today, asked=True)
     if day is None:
         return None
@@ -217,7 +218,7 @@ def _moment(text: str, today: date) -> Found[Value] | None:
     return Found(value, min(day.start, clock.start), max(day.end, clock.end))
 
 
-def _choice(slot: Slot, text: str) -> Found[Value] | None:
+def _choice(slot: Slot, text: str) -> Found[Scalar] | None:
     """The choice whose words, or whose other words in the description, were said; the last one where several were."""
     spoken = {
         choice: [str(choice).replace("_", " ").replace("-", " "), *_synonyms(slot, choice)]
@@ -253,7 +254,7 @@ def _synonyms(slot: Slot, choice: Any) -> list[str]:
     return [part for part in kept if part and part not in own]
 
 
-def _count(slot: Slot, text: str, *, asked: bool) -> Found[Value] | None:
+def _count(slot: Slot, text: str, *, asked: bool) -> Found[Scalar] | None:
     found = numbers.integers(text)
     if (
         not found
