@@ -18,7 +18,7 @@ from shared.local.chat.meaning import meant
 from shared.local.chat.messages import Turn
 from shared.local.chat.numbers import has_digits
 from shared.local.chat.prompted import OPEN, Prompt, read_prompt
-from shared.local.chat.reading import free_text, read_all, within
+from shared.local.chat.reading import read_all, within
 from shared.local.chat.tools import Slot, Tool
 from shared.local.chat.words import (
     agreement,
@@ -29,12 +29,10 @@ from shared.local.chat.words import (
     words,
 )
 
-_BYE = re.compile(r"\b(?:good ?-?)?bye\b", re.IGNORECASE)
 _ALL_RIGHT = re.compile(
     r"\bnothing\b|\ball (?:is |of it is )?(?:right|fine|good|correct)\b|\bnever ?mind\b",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(r"\b(?:about|because|regarding|as)\s+(.+)", re.IGNORECASE)
 _IN_PIECES = ("phone", "code", "date", "moment")
 """Kinds whose value may come in two turns, where a pause was taken for the end."""
 
@@ -102,6 +100,9 @@ class Conversation:
             return  # this model's own words, cut short perhaps: what they ask is known
         current = self._current()
         prompt = read_prompt(text, [current] if current else self._forms, self._tools)
+        if prompt is None and current and text[-1:] not in ".!":
+            # cut before the question was out; the caller may know it all the same
+            prompt = Prompt("asked", next(iter(self._known.missing(current)), None), current)
         if prompt is not None:
             self._prompt = prompt
             if prompt.stage == "asked":
@@ -119,10 +120,10 @@ class Conversation:
         if wants_it_again(text) and self._agent and prompt is not OPEN:
             return Say(self._agent)
         self._prompt = OPEN
-        if tool := routing.direct(text, self._tools, how=_how_to_route(prompt, form)):
-            self._learn_reason(tool, text)
+        if tool := routing.direct(text, self._tools, how=prompt.routing(form)):
+            self._known.learn_reason(tool, text)
             return self._call(tool)
-        if _is_goodbye(text, prompt):
+        if prompt.is_goodbye(text):
             return self._farewell()
         agreed = agreement(text)
         match prompt:
@@ -284,9 +285,9 @@ class Conversation:
             return f"Would you like me to {outcome.offers}?"
         if outcome.failed or outcome.speech.endswith("?"):
             return ""
-        if (form := self._current()) and isinstance(reply := self._advance(form), Say):
+        if self._form and isinstance(reply := self._advance(self._form), Say):
             return reply.text
-        if tool is None or tool.is_direct:
+        if tool is None or tool.hands_over:
             return ""
         self._prompt = Prompt("anything else")
         return phrasing.ANYTHING_ELSE
@@ -297,26 +298,3 @@ class Conversation:
             return self._form
         only = self._forms[0] if len(self._forms) == 1 and self._lookup is None else None
         return only if only and only.name not in self._called else None
-
-    def _learn_reason(self, tool: Tool, text: str) -> None:
-        """Pass on what follows "about" in "I'd like to talk to support about my order"."""
-        slot = next((slot for slot in tool.slots if slot.about_call), None)
-        said = _ABOUT.search(text)
-        if slot and said and not self._known.has(slot):
-            self._known.put(slot, free_text(said[1], asked=True))
-
-
-def _how_to_route(prompt: Prompt, form: Tool | None) -> routing.How:
-    if prompt.slot and prompt.slot.kind == "text":
-        return "words"
-    return "busy" if form or prompt.stage in ("asked", "read back", "which part") else "open"
-
-
-def _is_goodbye(text: str, prompt: Prompt) -> bool:
-    count = len(words(text))
-    if _BYE.search(text):
-        return count < 8 or not (prompt.slot and prompt.slot.kind == "text")
-    if prompt.stage == "anything else" and agreement(text) is False and count < 8:
-        return True
-    busy = prompt.stage in ("asked", "read back", "which part")
-    return not busy and is_farewell(text) and count < 10

@@ -81,7 +81,7 @@ def clock(text: str) -> Found[time] | None:
     minute = 0
     if part["minute"]:
         minute = sum(n.value for n in integers(part["minute"]))
-    before = (part["before"] or "").lower()
+    before = (part["before"] or "").lower().strip()
     if before:
         minutes = (
             30
@@ -220,8 +220,8 @@ def _form(
 
 _FORMS = (
     _form(r"(\d{4})-(\d{2})-(\d{2})", _iso),
-    _form(rf"{_MONTH},? (?:the )?{_CARDINAL_DAY}{_YEAR}", _named),
     _form(rf"(?:the )?{_DAY} (?:of )?{_MONTH}{_YEAR}", _named),
+    _form(rf"{_MONTH},? (?:the )?{_CARDINAL_DAY}{_YEAR}", _named),
     _form(r"(\d{1,2})/(\d{1,2})(?:/(?P<year>\d{4}))?", _slashed),
     _form(r"(?:the )?day after tomorrow|tomorrow|today|tonight", _relative),
     _form(r"in (?P<count>a|one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2}) (?P<unit>day|week)s?", _ahead),

@@ -6,10 +6,11 @@ from datetime import date
 from typing import Any
 
 from shared.local.chat import phrasing
-from shared.local.chat.reading import Value, within
+from shared.local.chat.reading import Value, free_text, within
 from shared.local.chat.tools import Slot, Tool
 from shared.local.chat.words import plain
 
+_ABOUT = re.compile(r"\b(?:about|because|regarding)\s+(.+)", re.IGNORECASE)
 _LAST_TWO = re.compile(r"[^.?!]*[.?!]?[^.?!]*[.?!]*$")
 
 
@@ -40,6 +41,13 @@ class Known:
         for slot in form.slots:
             if slot.key in found and within(slot, found[slot.key]):
                 self.put(slot, found[slot.key])
+
+    def learn_reason(self, tool: Tool, text: str) -> None:
+        """Pass on what follows "about" in "I'd like to talk to support about my order"."""
+        slot = next((slot for slot in tool.slots if slot.about_call), None)
+        said = _ABOUT.search(text)
+        if slot and said and not self.has(slot):
+            self.put(slot, free_text(said[1], asked=True))
 
     def arguments(self, tool: Tool) -> dict[str, Any]:
         """What a call is made with: what is not known is null, or left out where null is not taken."""

@@ -1,6 +1,7 @@
 """A person's name in what a caller says."""
 
 import re
+from collections.abc import Iterator
 
 from shared.local.chat.numbers import SMALL, Found
 from shared.local.chat.words import vocabulary
@@ -32,17 +33,26 @@ _WEAK = re.compile(
 )
 _SPELT = re.compile(r"(?:\b[A-Za-z]\b[-. ,]*){3,}")
 _TITLE = re.compile(r"\s*(?:mr|mrs|ms|miss|mister|dr|doctor)\b\.?\s*", re.IGNORECASE)
+_SEGMENT = re.compile(r"[^,.;:!?|]+(?:\.(?=\w)[^,.;:!?|]+)*")
+_HEAD = vocabulary("yes yeah sure hi hello okay well oh um uh so")
 _TAIL = frozenset({"here", "speaking", "please", "thanks"})
 
 
-def name(text: str, *, asked: bool) -> Found[str] | None:
-    """The last name said. "I'm" and "it's" count only before capitals, or where a name was asked for; a bare name only there."""
-    for pattern, sure in ((_STRONG, True), (_WEAK, asked)):
+def name(text: str, *, asked: bool, capitals: bool = False) -> Found[str] | None:
+    """The last name said. "I'm" and "it's" count only before capitals, or where a name was asked for; a bare name only there.
+
+    Args:
+        capitals: What looks like a name is one only if it is written as one.
+    """
+    for pattern, sure in ((_STRONG, True), (_WEAK, asked and not capitals)):
         for lead in reversed(list(pattern.finditer(text))):
             found = _at(text, lead.end(), capitals=not sure)
             if found is not None:
-                return Found(found.value, lead.start(), found.end)
-    return _bare(text) if asked else None
+                return _in_full(found, lead.start(), text)
+    if not asked:
+        return None
+    bare = _bare(text)
+    return None if bare and capitals and not bare.value[0].isupper() else bare
 
 
 def titled(words: list[str]) -> str:
@@ -54,6 +64,10 @@ def _capital(word: str) -> str:
     return re.sub(r"(^|['’-])(\w)", lambda m: m[1] + m[2].upper(), word)
 
 
+def _is_name(word: str) -> bool:
+    return word.casefold().replace("’", "'") not in _NOT_NAMES
+
+
 def _at(text: str, start: int, *, capitals: bool) -> Found[str] | None:
     """The name that begins at `start`."""
     if title := _TITLE.match(text, start):
@@ -62,48 +76,48 @@ def _at(text: str, start: int, *, capitals: bool) -> Found[str] | None:
     end = start
     for match in re.finditer(rf"({_WORD})(\s*)", text[start:]):
         word = match[1].rstrip(".")
-        if (
-            match.start() != end - start
-            or word.casefold().replace("’", "'") in _NOT_NAMES
-            or (capitals and not word[0].isupper())
-            or len(taken) == LONGEST
-        ):
+        follows = match.start() == end - start
+        written = word[0].isupper() or not capitals
+        if not (follows and written and _is_name(word)) or len(taken) == LONGEST:
             break
         taken.append(word)
         end = start + match.end()
     return Found(titled(taken), start, end) if taken else None
 
 
+def _in_full(found: Found[str], start: int, text: str) -> Found[str]:
+    """With what follows of it: "The name's Bond. James Bond."."""
+    for words, _, end in _segments(text[found.end :]):
+        if {*found.value.casefold().split()} < {word.casefold() for word in words}:
+            return Found(titled(words), start, found.end + end)
+    return Found(found.value, start, found.end)
+
+
 def _bare(text: str) -> Found[str] | None:
     """An answer that is a name and little else: "Sure, Ada Lovelace speaking."."""
-    spelt = "".join(re.findall(r"[A-Za-z]", match[0])) if (match := _SPELT.search(text)) else ""
+    spelt = _SPELT.search(text)
+    # a name spelt after it was said says nothing new
+    segments = list(_segments(_SPELT.sub(lambda match: "|" * len(match[0]), text)))
+    if not segments and spelt:
+        letters = "".join(re.findall(r"[A-Za-z]", spelt[0]))
+        return Found(letters.capitalize(), *spelt.span())
     kept: list[str] = []
-    for segment in re.split(r"[,.;:!?|]+(?:\s|$)|\|", _SPELT.sub(" | ", text)):
-        words = re.findall(_WORD, _TITLE.sub(" ", segment))
+    start, end = 0, 0
+    for words, first, last in segments:
+        if kept and re.search(r"\w", text[end:first]):
+            break
+        start, end = (start if kept else first), last
+        kept += words
+    return Found(titled(kept), start, end) if 0 < len(kept) <= LONGEST else None
+
+
+def _segments(text: str) -> Iterator[tuple[list[str], int, int]]:
+    """The stretches between marks that may be names, in words, and where they stand."""
+    for match in _SEGMENT.finditer(text):
+        words = re.findall(_WORD, _TITLE.sub(" ", match[0]))
         while words and words[-1].casefold() in _TAIL:
             words.pop()
-        while words and words[0].casefold() in (
-            "yes",
-            "yeah",
-            "sure",
-            "hi",
-            "hello",
-            "okay",
-            "well",
-            "oh",
-            "um",
-            "uh",
-            "so",
-        ):
+        while words and words[0].casefold() in _HEAD:
             words.pop(0)
-        digits = any(char.isdigit() for char in segment)
-        if (
-            not words
-            or digits
-            or any(word.casefold().replace("’", "'") in _NOT_NAMES for word in words)
-        ):
-            continue
-        kept += words
-    if not kept and spelt:
-        kept = [spelt.capitalize()]
-    return Found(titled(kept), 0, len(text)) if 0 < len(kept) <= LONGEST else None
+        if words and not re.search(r"\d", match[0]) and all(map(_is_name, words)):
+            yield words, *match.span()

@@ -20,6 +20,8 @@ _BEGINNINGS = vocabulary(
 """Words that are written small in the middle of a sentence."""
 
 _WH = re.compile(r"^(?:how|which|what|when|where|who|why)\b", re.IGNORECASE)
+_ANYTHING = re.compile(r"^any(?:thing|body|one)?\b", re.IGNORECASE)
+_IT_IS = re.compile(r"^((?:how \w+|what|where|when|who)) (it|this|that) is$", re.IGNORECASE)
 _WHETHER = re.compile(r"^(?:whether(?: or not)?|true if|if)\s+", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:the|a|an|your)\s+", re.IGNORECASE)
 _YOURS = (
@@ -166,10 +168,13 @@ def _clause(slot: Slot) -> str:
 
 
 def _as_question(slot: Slot) -> str:
-    """The description as the question that it already is: "How many people." ; else empty."""
+    """The description as the question that it already is, such as "How many people."; else empty."""
     clause = _clause(slot)
+    if _ANYTHING.match(clause):
+        return f"Is there {clause[:1].lower()}{clause[1:]}?"
     if not _WH.match(clause):
         return ""
+    clause = _IT_IS.sub(r"\1 is \2", clause)
     clause = (
         _MODAL.sub(lambda m: f"{m[1]} you", clause)
         if _MODAL.search(clause)
@@ -188,6 +193,8 @@ def _yes_no(slot: Slot) -> str:
         return f"{match[1].capitalize()} you {match[2]}?"
     if clause.startswith("you "):
         return f"Do {clause}?"
+    if match := re.match(r"(it|this|that|there) (is|has|can|will) (.*)", clause):
+        return f"{match[2].capitalize()} {match[1]} {match[3]}?"
     return f"Is it right that {clause}?"
 
 
@@ -207,7 +214,13 @@ def _noun(slot: Slot) -> str:
         case "text" if slot.about_call and not re.search(r"question|message", slot.label):
             return "the reason for your call"
     clause = _clause(slot)
-    if not clause or _WH.match(clause) or _WHETHER.match(clause) or len(clause) > 50:
+    if (
+        not clause
+        or _WH.match(clause)
+        or _ANYTHING.match(clause)
+        or _WHETHER.match(clause)
+        or len(clause) > 50
+    ):
         return f"the {slot.label}"
     clause = clause[:1].lower() + clause[1:]
     return clause if clause.startswith("your ") else f"the {_ARTICLE.sub('', clause)}"

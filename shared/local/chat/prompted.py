@@ -8,6 +8,7 @@ from typing import Literal
 from shared.local.chat import routing
 from shared.local.chat.meaning import meant
 from shared.local.chat.tools import Slot, Tool
+from shared.local.chat.words import agreement, is_farewell, words
 
 Stage = Literal["open", "asked", "read back", "which part", "offered", "anything else"]
 
@@ -24,6 +25,9 @@ _MORE = re.compile(r"\b(?:anything|something) else\b|\bmore questions?\b", re.IG
 _OFFER = re.compile(
     r"\b(?:shall|should) i\b|\b(?:would you like|do you want) me to\b", re.IGNORECASE
 )
+_BYE = re.compile(r"\b(?:good ?-?)?bye\b", re.IGNORECASE)
+_SHORT = 9
+"""Words. Who takes leave does not say more."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,31 @@ class Prompt:
     stage: Stage
     slot: Slot | None = None
     tool: Tool | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the words are an answer to something."""
+        return self.stage in ("asked", "read back", "which part")
+
+    @property
+    def wants_own_words(self) -> bool:
+        """Whether any words at all are an answer."""
+        return self.slot is not None and self.slot.kind == "text"
+
+    def routing(self, form: Tool | None) -> routing.How:
+        """How plainly another tool must be asked for now."""
+        if self.wants_own_words:
+            return "words"
+        return "busy" if form or self.is_busy else "open"
+
+    def is_goodbye(self, text: str) -> bool:
+        """Whether the caller takes leave, rather than answering with a word that sounds like it."""
+        count = len(words(text))
+        if _BYE.search(text):
+            return count < _SHORT or not self.wants_own_words
+        if self.stage == "anything else" and agreement(text) is False and count < _SHORT:
+            return True
+        return not self.is_busy and is_farewell(text) and count < _SHORT
 
 
 OPEN = Prompt("open")

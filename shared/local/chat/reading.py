@@ -14,7 +14,6 @@ from shared.local.chat.words import (
     is_farewell,
     is_small_talk,
     is_unknown,
-    plain,
     stem,
     stems,
     vocabulary,
@@ -57,6 +56,14 @@ _PEOPLE = frozenset(
     map(stem, vocabulary("people persons person guests guest adults of seats pax heads"))
 )
 _CLOCK_WORDS = frozenset({"o", "o'clock", "am", "pm", "a", "p"})
+_BEFORE_COUNT = re.compile(
+    r"\b(?:(?:table|party|group|room|reservation|booking) (?:for|of)|we are|there are|we're) $",
+    re.IGNORECASE,
+)
+_FOR = re.compile(r"\bfor $", re.IGNORECASE)
+_AFTER_COUNT = re.compile(
+    r"\s*(?:$|[.,;!?|]|(?:on|in|and|please|today|tomorrow|tonight|next|this)\b)", re.IGNORECASE
+)
 _CORRECTS = re.compile(r"\b(?:no|sorry|actually|rather|make (?:it|that)|i mean)\b", re.IGNORECASE)
 
 
@@ -78,8 +85,8 @@ def read_all(
     rest = text.replace("’", "'")
 
     def turn(slot: Slot) -> tuple[bool, int]:
-        """What was asked for comes first, free text last."""
-        is_first = asked is not None and slot is asked and slot.kind != "text"
+        """What was asked for comes first; not a bare name, which takes any words."""
+        is_first = asked is not None and slot is asked and slot.kind not in ("name", "text")
         return not is_first, _ORDER.index(slot.kind)
 
     ordered = sorted(slots, key=turn)
@@ -133,7 +140,8 @@ def read(
         case "choice":
             return _choice(slot, text)
         case "name":
-            return names.name(text, asked=asked or loosely)
+            capitals = loosely and not asked and "name" not in words(text)
+            return names.name(text, asked=asked or loosely, capitals=capitals)
         case "count":
             return _count(slot, text, asked=asked or loosely)
         case "amount":
@@ -276,12 +284,9 @@ def _is_cued(text: str, number: Found[int], units: frozenset[str]) -> bool:
     before, after = text[: number.start], words(text[number.end :])[:1]
     if after and after[0] in _CLOCK_WORDS:
         return False
-    if after and (stem(after[0]) in units or plain(after[0]).strip() in units):
+    if after and stem(after[0]) in units:
         return True
     return bool(
-        re.search(
-            r"\b(?:(?:table|party|group|room|reservation|booking) (?:for|of)|we are|there are|we're) $",
-            before,
-            re.IGNORECASE,
-        )
+        _BEFORE_COUNT.search(before)
+        or (_FOR.search(before) and _AFTER_COUNT.match(text[number.end :]))
     )

@@ -52,7 +52,7 @@ def direct(text: str, tools: Sequence[Tool], *, how: How = "open") -> Tool | Non
     if not named or _NOT.search(text):
         return None
     best = max(named, key=lambda tool: _score(tool, text))
-    if how == "open" or (how == "busy" and len(words(text)) <= 3):
+    if how == "open" or (how == "busy" and (len(words(text)) <= 3 or is_question(text))):
         return best
     request = re.search(_STRONGLY if how == "words" else _MILDLY, text, re.IGNORECASE)
     after = words(text[request.end() :])[:6] if request else []

@@ -29,6 +29,7 @@ _VERBS = vocabulary(
 _ENDS_NAME = re.compile(
     r"(?:end|close|finish|hang_?up|terminate)_?(?:the_)?(?:call|conversation|session)?|goodbye|hang_?up"
 )
+_HANDS_OVER = re.compile(r"\b(?:transfer|hand|forward|connect|escalate|handoff)\b")
 _ENDS = re.compile(
     r"\b(?:goodbye|hang(?:s|ing)? up|end (?:the|this) (?:call|conversation))\b", re.IGNORECASE
 )
@@ -97,6 +98,11 @@ class Tool:
         return self.is_direct and bool(
             _ENDS_NAME.fullmatch(self.name) or _ENDS.search(self.description)
         )
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether somebody else goes on with the caller."""
+        return self.is_direct and bool(_HANDS_OVER.search(" ".join(self.name_words)))
 
     @property
     def question(self) -> Slot | None:
