@@ -68,7 +68,7 @@ class Conversation:
         self._called: set[str] = set()
         self._form: Tool | None = None
         self._prompt = OPEN
-        self._caller = self._agent = self._unread = ""
+        self._caller = self._agent = self._unread = self._unanswered = ""
 
     def reply_to(self, turns: Sequence[Turn]) -> Reply:
         """Follow the whole conversation; what to do at its end."""
@@ -77,6 +77,9 @@ class Conversation:
             match turn.role:
                 case "caller":
                     reply = self._hear(turn.text)
+                case "call" | "result" if self._is_handover(turn):
+                    self._take_over()
+                    reply = None
                 case "result":
                     reply = self._take_result(turn)
                 case "call":
@@ -114,8 +117,18 @@ class Conversation:
             self._form = None
         self._prompt = OPEN
 
+    def _is_handover(self, turn: Turn) -> bool:
+        return bool(self._tools) and all(tool.name != turn.tool for tool in self._tools)
+
+    def _take_over(self) -> None:
+        """A tool of the agent before has ended its part: what was said stays known, its questions are void."""
+        self._form, self._prompt = None, OPEN
+        self._agent = self._unread = ""
+        self._called.clear()
+        self._unanswered = self._caller
+
     def _hear(self, text: str) -> Reply:
-        self._caller = text
+        self._caller, self._unanswered = text, ""
         prompt, form = self._prompt, self._current()
         if wants_it_again(text) and self._agent and prompt is not OPEN:
             return Say(self._agent)
@@ -143,6 +156,9 @@ class Conversation:
             case Prompt("offered") if agreed is False and len(words(text)) < 4:
                 self._prompt = Prompt("anything else")
                 return Say(f"All right. {phrasing.ANYTHING_ELSE}")
+            case Prompt("anything else") if agreed is None and is_small_talk(text):
+                self._prompt = prompt
+                return Say(phrasing.ANYTHING_ELSE)
         return self._hear_anything(text)
 
     def _hear_answer(self, form: Tool, asked: Slot, text: str) -> Reply:
@@ -206,10 +222,12 @@ class Conversation:
         if form := self._current():
             reply = self._advance(form)
             return reply if begun or isinstance(reply, CallTool) else Say(f"Hello. {reply.text}")
-        reason = facts.reason_in(self._instructions)
-        if begun and reason and self._lookup and self._lookup.name not in self._called:
-            self._caller = reason
-            return self._call(self._lookup)
+        lookup = self._lookup
+        if begun and lookup and lookup.name not in self._called:
+            asked = routing.about(self._unanswered, lookup)
+            if wanted := asked or facts.reason_in(self._instructions):
+                self._caller = wanted
+                return self._call(lookup)
         return Say(phrasing.HOW_CAN_I_HELP if begun else f"Hello. {phrasing.HOW_CAN_I_HELP}")
 
     def _begin(self, tool: Tool) -> Reply:

@@ -19,7 +19,7 @@ _NOT_NAMES = vocabulary(
     " thing think this those three to today told tomorrow too true trying two uh um understand unfortunately us very waiting want wanted was we well were what what's when where"
     " which who why will wish with won't would wrong yeah yep yes yet you you're your yours about away back down up happy glad interested"
     " madam ma'am having double triple hundred plus first second repeat why's when's how's where's who's hear heard question morning afternoon"
-    " evening first-name surname nobody somebody anyone someone none"
+    " huh mhm hmm mm mmhmm uhuh evening first-name surname nobody somebody anyone someone none"
 ) | frozenset(SMALL)
 
 _WORD = r"[^\W\d_]+(?:['’.-][^\W\d_]+)*"
@@ -34,6 +34,11 @@ _WEAK = re.compile(
 _SPELT = re.compile(r"(?:\b[A-Za-z]\b[-. ,]*){3,}")
 _TITLE = re.compile(r"\s*(?:mr|mrs|ms|miss|mister|dr|doctor)\b\.?\s*", re.IGNORECASE)
 _SEGMENT = re.compile(r"[^,.;:!?|]+(?:\.(?=\w)[^,.;:!?|]+)*")
+_GOES_ON = re.compile(
+    r"\s+(?:and\s+)?(?:i|i['’](?:m|d|ve|ll)|my|it['’]?s|calling|because|about)\b|\s+and\s+(?:the|we|you)\b",
+    re.IGNORECASE,
+)
+"""Where a name ends and the sentence goes on."""
 _HEAD = vocabulary("yes yeah sure hi hello okay well oh um uh so")
 _TAIL = frozenset({"here", "speaking", "please", "thanks"})
 
@@ -107,17 +112,18 @@ def _bare(text: str) -> Found[str] | None:
         if kept and re.search(r"\w", text[end:first]):
             break
         start, end = (start if kept else first), last
-        kept += words
+        kept = words if words[: len(kept)] == kept else [*kept, *words]  # "Ada. Ada Lovelace."
     return Found(titled(kept), start, end) if 0 < len(kept) <= LONGEST else None
 
 
 def _segments(text: str) -> Iterator[tuple[list[str], int, int]]:
     """The stretches between marks that may be names, in words, and where they stand."""
     for match in _SEGMENT.finditer(text):
-        words = re.findall(_WORD, _TITLE.sub(" ", match[0]))
+        stretch = _GOES_ON.split(match[0])[0]
+        words = re.findall(_WORD, _TITLE.sub(" ", stretch))
         while words and words[-1].casefold() in _TAIL:
             words.pop()
         while words and words[0].casefold() in _HEAD:
             words.pop(0)
-        if words and not re.search(r"\d", match[0]) and all(map(_is_name, words)):
-            yield words, *match.span()
+        if words and not re.search(r"\d", stretch) and all(map(_is_name, words)):
+            yield words, match.start(), match.start() + len(stretch)

@@ -158,7 +158,7 @@ def _e164(digits: str, plus: bool) -> str | None:
 def _runs(text: str, heard_as: Mapping[str, str] = MappingProxyType({})) -> Iterator[_Run]:
     """Rows of digits, however said, with nothing between them but what people say there."""
     run: _Run | None = None
-    times, tens = 1, False
+    times, tens, hundred = 1, False, False
     for match in _TOKEN.finditer(text):
         word = match[0].lower()
         said = heard_as.get(word) or _as_digits(word)
@@ -171,7 +171,7 @@ def _runs(text: str, heard_as: Mapping[str, str] = MappingProxyType({})) -> Iter
                 if run.digits:
                     yield run
                 run = None
-            times, tens = 1, False
+            times, tens, hundred = 1, False, False
             continue
         if word in ("+", "plus"):
             if run is not None and run.digits:
@@ -184,9 +184,11 @@ def _runs(text: str, heard_as: Mapping[str, str] = MappingProxyType({})) -> Iter
             continue
         if tens and word in UNITS and said != "0":
             run.digits = run.digits[:-1]  # "forty" and "two" are 42
+        elif hundred and word in SMALL and word not in UNITS:
+            run.digits = run.digits[:-2]  # "five hundred" and "ten" are 510
         run.digits += said * times
         run.end = match.end()
-        times, tens = 1, word in TENS
+        times, tens, hundred = 1, word in TENS, word == "hundred"
     if run is not None and run.digits:
         yield run
 

@@ -25,6 +25,8 @@ _IT_IS = re.compile(r"^((?:how \w+|what|where|when|who)) (it|this|that) is$", re
 _WHETHER = re.compile(r"^(?:whether(?: or not)?|true if|if)\s+", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:the|a|an|your)\s+", re.IGNORECASE)
 _YOURS = (
+    (re.compile(r"\bthe (?:callers|customers|users|guests|clients) want\b", re.IGNORECASE), "you would like"),
+    (re.compile(r"\bthe (?:callers|customers|users|guests|clients)\b", re.IGNORECASE), "you"),
     (re.compile(r"\b(?:the )?(?:caller|customer|user|guest|client)(?:'s|’s)\s+", re.IGNORECASE), "your "),
     (re.compile(r"\btheir\b", re.IGNORECASE), "your"),
     (re.compile(r"\b(?:they|the (?:caller|customer|user|guest|client)) (?:are|is)\b", re.IGNORECASE), "you are"),

@@ -19,6 +19,7 @@ _QUESTION = re.compile(
 )
 _STRONGLY = r"\b(?:speak|talk|transfer|connect|put|pass|hand|switch|through)\w*\b"
 _MILDLY = rf"{_STRONGLY}|\b(?:want|need|like|get|give|take me|bring)\b"
+_PARTS = re.compile(r"[^.?!]+[.?!]*")
 _NOT = re.compile(r"\b(?:don't|do not|not|never)\b", re.IGNORECASE)
 
 
@@ -57,6 +58,12 @@ def direct(text: str, tools: Sequence[Tool], *, how: How = "open") -> Tool | Non
     request = re.search(_STRONGLY if how == "words" else _MILDLY, text, re.IGNORECASE)
     after = words(text[request.end() :])[:6] if request else []
     return best if best.nouns & {stem(word) for word in after} else None
+
+
+def about(text: str, lookup: Tool) -> str:
+    """The sentence of `text` that a lookup could answer; empty where there is none."""
+    topics = stems(lookup.description)
+    return next((part.strip() for part in _PARTS.findall(text) if topics & stems(part)), "")
 
 
 def offered(text: str, tools: Sequence[Tool]) -> Tool | None:

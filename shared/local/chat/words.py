@@ -36,6 +36,7 @@ _YES = re.compile(
     r"|(?:that|it|this|everything)(?:'s| is| sounds| looks)? (?:all |absolutely )?(?:right|correct|fine|good|great|perfect|ok|okay|it|true))\b",
     re.IGNORECASE,
 )
+_HUM = re.compile(r"^(?:uh[- ]?huh|mm?[- ]?hm+|mhm+|uhuh)\b", re.IGNORECASE)
 _BUT = re.compile(r"\b(?:but|except|only that|however)\b", re.IGNORECASE)
 _FAREWELL = re.compile(
     r"\b(?:good ?-?bye|bye|hang up|end (?:the|this) call|have a (?:nice|good|great) (?:day|one|evening|weekend))\b"
@@ -81,6 +82,8 @@ def stems(text: str) -> frozenset[str]:
 
 def agreement(text: str) -> bool | None:
     """Whether it says yes or no; `None` where it says neither. A yes with a but is a no."""
+    if _HUM.match(text.strip()):
+        return True
     text = _LEAD.sub("", text.strip().replace("’", "'"))
     if _NO.search(text):
         return False
