@@ -102,7 +102,7 @@ class Conversation:
         if isinstance(planned, Say) and planned.text.startswith(text.strip()):
             return  # this model's own words, cut short perhaps: what they ask is known
         current = self._current()
-        prompt = read_prompt(text, [current] if current else self._forms, self._tools)
+        prompt = read_prompt(text, current, self._tools)
         if prompt is None and current and text[-1:] not in ".!":
             # cut before the question was out; the caller may know it all the same
             prompt = Prompt("asked", next(iter(self._known.missing(current)), None), current)

@@ -72,11 +72,11 @@ class Prompt:
 OPEN = Prompt("open")
 
 
-def read_prompt(text: str, forms: Sequence[Tool], tools: Sequence[Tool]) -> Prompt | None:
+def read_prompt(text: str, form: Tool | None, tools: Sequence[Tool]) -> Prompt | None:
     """What the last question in it asks for; `None` where it asks nothing.
 
     Args:
-        forms: Those whose parameters may be meant.
+        form: The one in hand, whose parameters may be meant. Without one, a question for a value was that of an agent before.
     """
     asked = _QUESTION.findall(text)
     if not asked:
@@ -90,7 +90,5 @@ def read_prompt(text: str, forms: Sequence[Tool], tools: Sequence[Tool]) -> Prom
         return Prompt("anything else")
     if _OFFER.search(question):
         return Prompt("offered", tool=routing.offered(question, tools))
-    for form in forms:
-        if slots := meant(form.slots, question):
-            return Prompt("asked", slots[0], form)
-    return OPEN
+    slots = meant(form.slots, question) if form else []
+    return Prompt("asked", slots[0], form) if slots else OPEN
