@@ -34,7 +34,7 @@ install: ## Set .venv up for development
 
 .PHONY: test
 test: install check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
-	@SWITCHBOARD_ARGS= $(VENV)/python -m pytest $(ARGS)
+	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
 
 .PHONY: check
 check: install ## Lint, types, layers

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,8 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 LOCKS = {"local": "requirements-local.lock", "dev": "requirements-dev.lock"}
 OLDEST = (3, 11)
+
+_PDEATHSIG = 1
 
 EXIT_CONFIG, EXIT_STACK, EXIT_INTERRUPTED = 2, 6, 130
 
@@ -34,13 +36,14 @@ class SetupError(Exception):
 
     def __init__(self, title: str, output: str) -> None:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
-        offline = any("connection" in line.lower() for line in lines)
         reason = next((line for line in reversed(lines) if "ERROR" in line), (lines or ["?"])[-1])
-        super().__init__(
-            f"{title}: the package index cannot be reached. Check the network, then run the same again."
-            if offline
-            else f"{title}: {reason}"
-        )
+        if any("connection" in line.lower() for line in lines):
+            reason = (
+                "the package index cannot be reached. Check the network, then run the same again."
+            )
+        elif "ensurepip" in output:
+            reason = "this Python has no venv. On Debian: apt install python3-venv"
+        super().__init__(f"{title}: {reason}")
 
 
 def main(words: list[str]) -> int:
@@ -57,6 +60,9 @@ def main(words: list[str]) -> int:
         return say(unknown, EXIT_CONFIG)
     if is_current(wanted):
         return 0
+    # A closed terminal or a `kill` ends it like Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         with alone():
             return 0 if is_current(wanted) else install(wanted)
@@ -70,8 +76,7 @@ def install(wanted: str) -> int:
     """Make the environment, step by step, and write the stamp last: an interrupted set-up is not taken for a whole one."""
     STAMP.unlink(missing_ok=True)
     python = VENV / "bin" / "python"
-    # pip comes last: an environment without it was cut off
-    if not (python.exists() and (VENV / "bin" / "pip").exists()):
+    if not is_whole():
         step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     lock = LOCKS[wanted]
@@ -79,8 +84,19 @@ def install(wanted: str) -> int:
         f"installing {lock} (some minutes the first time)",
         [*pip, "install", "--quiet", "--require-hashes", "--compile", "-r", str(ROOT / lock)],
     )
+    # compat: a path that Python reads, not a finder that each of its starts would load for 9 ms
     step(
-        "installing switchboard", [*pip, "install", "--quiet", "--no-deps", "--editable", str(ROOT)]
+        "installing switchboard",
+        [
+            *pip,
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--config-settings",
+            "editable_mode=compat",
+            "--editable",
+            str(ROOT),
+        ],
     )
     for folder in ("agents", "bench", "shared"):
         compileall.compile_dir(str(ROOT / folder), quiet=2)
@@ -103,20 +119,37 @@ def alone() -> Iterator[None]:
         os.close(folder)
 
 
+def is_whole() -> bool:
+    """Whether the environment was made to its end, by this Python, in this place: its scripts name both."""
+    try:
+        lines = (VENV / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    made = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    return (
+        made.get("version", "").split(".")[:2] == [str(part) for part in sys.version_info[:2]]
+        and made.get("command", "").endswith(f" {VENV}")
+        and (VENV / "bin" / "python").exists()
+        and (VENV / "bin" / "pip").exists()  # comes last
+    )
+
+
 def is_current(wanted: str) -> bool:
     """Whether the last set-up was of these lock files, and of at least what is wanted: dev holds all of local."""
     try:
         kind, print_ = STAMP.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return False
-    return kind in (wanted, "dev") and print_ == fingerprint(kind)
+    # python is a link, to nothing once that Python is gone
+    python = VENV / "bin" / "python"
+    return kind in (wanted, "dev") and print_ == fingerprint(kind) and python.exists()
 
 
 def fingerprint(kind: str) -> str:
     """Of everything the set-up depends on, the place of the clone too: the environment names it."""
     found = hashlib.sha256(f"{ROOT}\0{sys.version_info[:2]}".encode())
-    for name in (LOCKS[kind], "pyproject.toml"):
-        found.update((ROOT / name).read_bytes())
+    for file in (ROOT / LOCKS[kind], ROOT / "pyproject.toml", Path(__file__)):
+        found.update(file.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -145,7 +178,12 @@ def step(title: str, words: list[str]) -> None:
     with tempfile.TemporaryFile() as output:
         # A session of its own: Ctrl-C reaches this process alone, which ends the others.
         process = subprocess.Popen(
-            words, env=environ, stdout=output, stderr=output, start_new_session=True
+            words,
+            env=environ,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=lifeline(),
         )
         try:
             status = process.wait()
@@ -157,6 +195,21 @@ def step(title: str, words: list[str]) -> None:
             output.seek(0)
             raise SetupError(title, output.read().decode(errors="replace"))
     tell(f"{time.monotonic() - began:.1f} s\n")
+
+
+def lifeline() -> Callable[[], None]:
+    """Have the kernel end a step when we are killed: else it goes on beside the next set-up. Linux only."""
+    import ctypes  # here: the usual call, with nothing to do, need not wait for it
+
+    libc, us = ctypes.CDLL(None), os.getpid()
+
+    def tie() -> None:
+        if sys.platform == "linux":
+            libc.prctl(_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != us:
+            os._exit(1)
+
+    return tie
 
 
 def say(text: str, status: int) -> int:

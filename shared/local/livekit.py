@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -189,18 +189,19 @@ def answers(port: int) -> bool:
         return False
 
 
-def check_network() -> None:
+def find_interfaces() -> set[str]:
+    """The network interfaces that are up and have an IP address."""
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    return {name for name, found in psutil.net_if_addrs().items() if name in up and _has_ip(found)}
+
+
+def check_network(interfaces: Collection[str]) -> None:
     """Refuse a machine with nothing but `lo`: WebRTC finds no address there, and calls would fail without a word.
 
     Raises:
         StackError: Names the remedy.
     """
-    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
-    if not any(
-        name != "lo"
-        for name, found in psutil.net_if_addrs().items()
-        if name in up and _has_ip(found)
-    ):
+    if not set(interfaces) - {"lo"}:
         raise StackError(
             "this machine has no network interface but lo, and WebRTC needs another one, even for calls within the machine."
             " Try: ip link add sb0 type veth peer name sb1 && ip addr add 192.0.2.1/24 dev sb0 && ip link set sb0 up && ip link set sb1 up",

@@ -91,9 +91,10 @@ def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Pro
     run_dir = run_dir.resolve()
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     environ = process_environment()
-    server = livekit.find_or_build(environ, progress) if with_server else None
+    server = None
     if with_server:
-        livekit.check_network()
+        livekit.check_network(livekit.find_interfaces())
+        server = livekit.find_or_build(environ, progress)
     with (run_dir / STARTING).open("w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         # Before looking: a supervisor that is about to end waits until this is let go, or has ended when it is held.
