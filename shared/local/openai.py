@@ -17,8 +17,8 @@ from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
 from shared.local.auth import holds_key
-from shared.local.chat.conversation import CallTool, Reply
 from shared.local.chat.dialogue import answer
+from shared.local.chat.replies import CallTool, Reply
 from shared.local.faults import FAULTS, Fault, abort
 
 log = structlog.get_logger(__name__)

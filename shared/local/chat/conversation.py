@@ -6,10 +6,8 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from shared.local.chat import facts, phrasing, results, routing
 from shared.local.chat.corrections import corrected
@@ -19,6 +17,7 @@ from shared.local.chat.messages import Turn
 from shared.local.chat.numbers import has_digits
 from shared.local.chat.prompted import OPEN, Prompt, read_prompt
 from shared.local.chat.reading import read_all, within
+from shared.local.chat.replies import CallTool, Reply, Say
 from shared.local.chat.tools import Slot, Tool
 from shared.local.chat.words import (
     agreement,
@@ -35,24 +34,6 @@ _ALL_RIGHT = re.compile(
 )
 _IN_PIECES = ("phone", "code", "date", "moment")
 """Kinds whose value may come in two turns, where a pause was taken for the end."""
-
-
-@dataclass(frozen=True)
-class Say:
-    """Text for the caller."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class CallTool:
-    """One call of a tool."""
-
-    name: str
-    arguments: Mapping[str, Any]
-
-
-Reply = Say | CallTool
 
 
 class Conversation:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from shared.local.chat.conversation import Conversation, Reply, Say
+from shared.local.chat.conversation import Conversation
 from shared.local.chat.dates import today_in
 from shared.local.chat.messages import instructions_in, turns_in
+from shared.local.chat.replies import Reply, Say
 from shared.local.chat.tools import read_tools
 
 ONE_MOMENT = Say("One moment, please.")

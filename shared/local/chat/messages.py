@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+LONGEST = 1000
+"""Characters of one turn that are looked at, the last ones: more than a minute of speech."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -52,7 +55,7 @@ def turns_in(messages: Sequence[Mapping[str, Any]]) -> list[Turn]:
 def _say(turns: list[Turn], role: Literal["caller", "agent"], text: str) -> None:
     if turns and turns[-1].role == role:
         text = f"{turns.pop().text} {text}"
-    turns.append(Turn(role, text))
+    turns.append(Turn(role, text[-LONGEST:]))
 
 
 def _calls(message: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:

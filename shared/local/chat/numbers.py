@@ -1,11 +1,11 @@
 """Numbers as people say them and as speech recognition writes them: "five one oh", "415.", "9-8", "double five", "twenty one"."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from shared.local.chat.words import vocabulary
 from shared.metadata.phone import to_e164
@@ -33,6 +33,9 @@ _CODE = re.compile(r"\b(?=[A-Za-z-]*\d)[A-Za-z]{1,4}-?\d[\dA-Za-z]*(?:-[\dA-Za-z
 _AMOUNT = re.compile(r"\d+(?:\.\d+)?")
 
 
+_ROUGHLY = {"couple": 2, "dozen": 12}
+_LONGEST_FIGURES = 9
+
 V = TypeVar("V", covariant=True)
 
 
@@ -41,6 +44,12 @@ class Found(Generic[V]):
     """A value and where in the text it stands."""
 
     value: V
+    start: int
+    end: int
+
+
+class _Token(NamedTuple):
+    text: str
     start: int
     end: int
 
@@ -87,30 +96,35 @@ def has_digits(text: str) -> bool:
 def integers(text: str) -> list[Found[int]]:
     """Whole numbers in order: "four", "twenty-one", "two hundred and six", "12", "a couple"."""
     found: list[Found[int]] = []
-    tokens = [(match[0].lower(), *match.span()) for match in _TOKEN.finditer(text)]
+    tokens = [_Token(match[0].lower(), *match.span()) for match in _TOKEN.finditer(text)]
     at = 0
     while at < len(tokens):
-        word, start, end = tokens[at]
-        at += 1
-        if word.isdecimal() and len(word) <= 9:
-            value = int(word)
-        elif word in SMALL:
-            value = SMALL[word]
-            if word in TENS and at < len(tokens) and UNITS.get(tokens[at][0]):
-                value, end, at = value + UNITS[tokens[at][0]], tokens[at][2], at + 1
-        elif word in ("couple", "dozen"):
-            found.append(Found({"couple": 2, "dozen": 12}[word], start, end))
-            continue
-        else:
-            continue
-        if at < len(tokens) and tokens[at][0] in _NOUGHTS:
-            value, end, at = value * int("1" + _NOUGHTS[tokens[at][0]]), tokens[at][2], at + 1
-            tail = next(iter(integers(text[end:])), None)
-            if tail and value > tail.value and text[end : end + tail.start].strip() in ("", "and"):
-                value, end = value + tail.value, end + tail.end
-                at = next((n for n, token in enumerate(tokens) if token[1] >= end), len(tokens))
-        found.append(Found(value, start, end))
+        start = tokens[at].start
+        value, after = _below_hundred(tokens, at)
+        if value is None:
+            value, after = _ROUGHLY.get(tokens[at].text), at + 1
+        elif after < len(tokens) and tokens[after].text in _NOUGHTS:
+            factor = int(f"1{_NOUGHTS[tokens[after].text]}")
+            value, after = value * factor, after + 1
+            joined = after + (after < len(tokens) and tokens[after].text == "and")
+            more, past = _below_hundred(tokens, joined)
+            between = text[tokens[after - 1].end : tokens[past - 1].start] if more else ""
+            if more and more < factor and "," not in between:
+                value, after = value + more, past
+        if value is not None:
+            found.append(Found(value, start, tokens[after - 1].end))
+        at = after
     return found
+
+
+def _below_hundred(tokens: Sequence[_Token], at: int) -> tuple[int | None, int]:
+    """The number that begins at a token, if one does, and the token after it. Figures may be larger."""
+    word = tokens[at].text if at < len(tokens) else ""
+    if word.isascii() and word.isdecimal() and len(word) <= _LONGEST_FIGURES:
+        return int(word), at + 1
+    if word in TENS and at + 1 < len(tokens) and (unit := UNITS.get(tokens[at + 1].text)):
+        return TENS[word] + unit, at + 2
+    return SMALL.get(word), at + 1
 
 
 def amount(text: str) -> Found[float] | None:

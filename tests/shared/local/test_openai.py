@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import openai
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
-from livekit.agents import APIConnectionError, APIStatusError, function_tool, llm
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    APIConnectionError,
+    APIStatusError,
+    function_tool,
+    llm,
+)
 from livekit.agents.types import APIConnectOptions
 from livekit.plugins import openai as plugin
 
@@ -231,6 +238,35 @@ async def test_plugin_gets_a_tool_call(model: llm.LLM[Any]) -> None:
 
     (call,) = calls
     assert (call.name, json.loads(call.arguments)) == ("find_answer", {"question": QUESTION})
+
+
+async def test_session_holds_a_conversation(model: llm.LLM[Any]) -> None:
+    """LiveKit's session asks, reads back, calls the tool with what was said, and speaks its result."""
+    booked: list[tuple[int, str]] = []
+
+    @function_tool
+    async def book_table(party_size: int, area: Literal["inside", "terrace"]) -> str:
+        """Book a table. Read everything back and get a yes before you call this.
+
+        Args:
+            party_size: How many people.
+            area: Where to sit.
+        """
+        booked.append((party_size, area))
+        return "Your table is booked."
+
+    agent = Agent(instructions="You are the booking agent.", tools=[book_table])
+    async with AgentSession(llm=model) as session:
+        await session.start(agent)
+        said = []
+        for text in ("A table for four, please.", "On the terrace.", "Yes."):
+            await session.run(user_input=text)
+            said.append(session.history.messages()[-1].text_content or "")
+
+    assert said[0] == "Where would you like to sit: inside or terrace?"
+    assert said[1].endswith("four people and the area is terrace. Is that right?")
+    assert said[2].startswith("Your table is booked.")
+    assert booked == [(4, "terrace")]
 
 
 async def test_refused_completion(server: BaseTestServer, model: llm.LLM[Any]) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from livekit.agents import function_tool, llm
 from pydantic import Field
 
-from shared.local.chat.conversation import CallTool, Say
 from shared.local.chat.dialogue import answer
+from shared.local.chat.replies import CallTool, Say
 
 TODAY = date(2026, 11, 23)
 """A Monday."""

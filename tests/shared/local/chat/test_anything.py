@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.local.chat import numbers
-from shared.local.chat.conversation import CallTool
 from shared.local.chat.dialogue import answer
+from shared.local.chat.replies import CallTool
 from shared.local.chat.words import vocabulary
 from tests.shared.local.chat.agents import (
     BOOKING,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.local.chat.conversation import Say
 from shared.local.chat.dialogue import answer
+from shared.local.chat.replies import Say
 from tests.shared.local.chat.agents import (
     ADA,
     ASKED_NAME,

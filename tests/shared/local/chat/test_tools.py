@@ -3,8 +3,8 @@
 import pytest
 
 from shared.local.chat import results
-from shared.local.chat.conversation import CallTool, Reply, Say
 from shared.local.chat.dialogue import answer
+from shared.local.chat.replies import CallTool, Reply, Say
 from tests.shared.local.chat.agents import (
     ADA,
     BOOKING,
