@@ -6,7 +6,6 @@ python3 shared/cli/install.py dev       the same and what `make test` needs
 
 from __future__ import annotations
 
-import compileall
 import contextlib
 import difflib
 import fcntl
@@ -22,6 +21,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+"""A link, to nothing once the Python that made the environment is gone."""
+
 STAMP = VENV / "installed"
 LOCKS = {"local": "requirements-local.lock", "dev": "requirements-dev.lock"}
 OLDEST = (3, 11)
@@ -75,10 +77,9 @@ def main(words: list[str]) -> int:
 def install(wanted: str) -> int:
     """Make the environment, step by step, and write the stamp last: an interrupted set-up is not taken for a whole one."""
     STAMP.unlink(missing_ok=True)
-    python = VENV / "bin" / "python"
     if not is_whole():
         step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     lock = LOCKS[wanted]
     step(
         f"installing {lock} (some minutes the first time)",
@@ -98,8 +99,10 @@ def install(wanted: str) -> int:
             str(ROOT),
         ],
     )
-    for folder in ("agents", "bench", "shared"):
-        compileall.compile_dir(str(ROOT / folder), quiet=2)
+    folders = [str(ROOT / name) for name in ("agents", "bench", "shared")]
+    # An agent that does not parse is not this step's to refuse.
+    each = "import compileall, sys; [compileall.compile_dir(one, quiet=2) for one in sys.argv[1:]]"
+    step("compiling", [str(PYTHON), "-c", each, *folders])
     STAMP.write_text(f"{wanted} {fingerprint(wanted)}\n", encoding="utf-8")
     return 0
 
@@ -120,16 +123,19 @@ def alone() -> Iterator[None]:
 
 
 def is_whole() -> bool:
-    """Whether the environment was made to its end, by this Python, in this place: its scripts name both."""
+    """Whether the environment was made to its end, in this place, and its Python is still that one.
+
+    Which Python asks does not matter: a working environment is never taken from under a running host.
+    """
     try:
         lines = (VENV / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
     made = dict(line.split(" = ", 1) for line in lines if " = " in line)
     return (
-        made.get("version", "").split(".")[:2] == [str(part) for part in sys.version_info[:2]]
-        and made.get("command", "").endswith(f" {VENV}")
-        and (VENV / "bin" / "python").exists()
+        made.get("command", "").endswith(f" {VENV}")
+        and made.get("executable") == os.path.realpath(PYTHON)
+        and PYTHON.exists()
         and (VENV / "bin" / "pip").exists()  # comes last
     )
 
@@ -140,14 +146,12 @@ def is_current(wanted: str) -> bool:
         kind, print_ = STAMP.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return False
-    # python is a link, to nothing once that Python is gone
-    python = VENV / "bin" / "python"
-    return kind in (wanted, "dev") and print_ == fingerprint(kind) and python.exists()
+    return kind in (wanted, "dev") and print_ == fingerprint(kind) and PYTHON.exists()
 
 
 def fingerprint(kind: str) -> str:
     """Of everything the set-up depends on, the place of the clone too: the environment names it."""
-    found = hashlib.sha256(f"{ROOT}\0{sys.version_info[:2]}".encode())
+    found = hashlib.sha256(f"{ROOT}\0{os.path.realpath(PYTHON)}".encode())
     for file in (ROOT / LOCKS[kind], ROOT / "pyproject.toml", Path(__file__)):
         found.update(file.read_bytes())
     return found.hexdigest()[:16]
