@@ -27,7 +27,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _NO = re.compile(
-    r"^(?:no|nope|nah|not|wrong|incorrect|negative|none|nothing)\b|\b(?:not|isn't|aren't|wasn't) (?:quite |all |exactly )?(?:right|correct|true)\b|\bwrong\b",
+    r"^(?:no(?! problem| worries)|nope|nah|not|wrong|incorrect|negative|none|nothing)\b|\b(?:not|isn't|aren't|wasn't) (?:quite |all |exactly )?(?:right|correct|true)\b|\bwrong\b",
     re.IGNORECASE,
 )
 _YES = re.compile(
@@ -37,6 +37,10 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _HUM = re.compile(r"^(?:uh[- ]?huh|mm?[- ]?hm+|mhm+|uhuh)\b", re.IGNORECASE)
+_OKAY = re.compile(
+    r"(?:okay|ok|alright|all right|i (?:think|guess|believe) so)(?:,? (?:then|thanks|thank you))?",
+    re.IGNORECASE,
+)
 _BUT = re.compile(r"\b(?:but|except|only that|however)\b", re.IGNORECASE)
 _FAREWELL = re.compile(
     r"\b(?:good ?-?bye|bye|hang up|end (?:the|this) call|have a (?:nice|good|great) (?:day|one|evening|weekend))\b"
@@ -49,9 +53,12 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
-    r"^(?:(?:i'm |i am )?(?:sorry|pardon|excuse|what|huh|hm+)(?: me)?[, ]*(?:what)?(?: was that| did you say)?"
-    r"|.{0,40}\b(?:(?:say|repeat|ask) (?:that|it|the question)(?: again)?|repeat(?: please)?|once more|come again)\b.{0,20}"
-    r"|.{0,20}\b(?:didn't|did not|couldn't|could not) (?:hear|get|catch|understand) (?:you|that|it|the question)\b.{0,20})$",
+    r"^(?:(?:sorry|pardon|excuse|what|huh|hm+|um+|uh+|please|i'm sorry|i am sorry|me|no)\b[,. ]*)*"
+    r"(?:(?:what )?(?:was that|did you say)(?: again)?"
+    r"|(?:can|could|would|will) you (?:please )?(?:say|repeat|ask)(?: (?:that|it|the question|yourself))?"
+    r"|(?:say|repeat|ask) (?:that|it|the question|yourself)|repeat|come again|once more"
+    r"|i (?:didn't|did not|couldn't|could not|can't) (?:hear|get|catch|understand) (?:you|that|it|the question))?"
+    r"(?:[,. ]+(?:please|again|for me|once more|one more time|sorry))*$",
     re.IGNORECASE,
 )
 _SMALL_TALK = vocabulary(
@@ -84,10 +91,11 @@ def agreement(text: str) -> bool | None:
     """Whether it says yes or no; `None` where it says neither. A yes with a but is a no."""
     if _HUM.match(text.strip()):
         return True
+    before = text.strip(" .,!").replace("’", "'")
     text = _LEAD.sub("", text.strip().replace("’", "'"))
     if _NO.search(text):
         return False
-    if _YES.search(text):
+    if _YES.search(text) or _OKAY.fullmatch(before):
         return not _BUT.search(text)
     return None
 
@@ -103,7 +111,8 @@ def is_unknown(text: str) -> bool:
 
 def wants_it_again(text: str) -> bool:
     """Whether the caller did not hear us."""
-    return bool(_AGAIN.match(text.replace("’", "'").strip(" .,?!")))
+    said = text.replace("’", "'").strip(" .,?!")
+    return bool(_AGAIN.match(said)) and not is_small_talk(said)
 
 
 def is_small_talk(text: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from shared.local.chat import dates, names, numbers
+from shared.local.chat.words import agreement, wants_it_again
 from tests.shared.local.chat.agents import TODAY
 
 
@@ -84,3 +85,38 @@ def test_today_is_what_the_instructions_say() -> None:
     said = dates.today_in("Today is Friday, December 31, 2027. Be brief.", TODAY)
 
     assert said == date(2027, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("said", "agreed"),
+    [
+        ("Yes, that's right.", True),
+        ("Okay.", True),
+        ("I think so", True),
+        ("That is correct", True),
+        ("No, that's wrong", False),
+        ("That's not quite right.", False),
+        ("Yes, but the number is wrong", False),
+        ("Okay, no", False),
+        ("Grace Hopper", None),
+    ],
+)
+def test_yes_and_no(said: str, agreed: bool | None) -> None:
+    """A yes with a but is a no, and what is neither is neither."""
+    assert agreement(said) is agreed
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ("Sorry, could you say that again, please?", True),
+        ("Pardon?", True),
+        ("I didn't catch that.", True),
+        ("Can you repeat the order?", False),
+        ("My order is late, I didn't get it.", False),
+        ("Hello?", False),
+    ],
+)
+def test_a_caller_who_did_not_hear(said: str, again: bool) -> None:
+    """Asking for the question once more is no answer, and a reason that sounds like it is one."""
+    assert wants_it_again(said) is again
