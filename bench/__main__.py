@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import platform
 import statistics
 import sys
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.processes import ADA, SAME_SETTINGS, Subject, start_bare, start_ours
+from bench.processes import METADATA, SAME_SETTINGS, SAYS, Subject, start_bare, start_ours
 from shared.local.call import CallOptions, CallResult
 from shared.local.caller import call
 from shared.local.sound import Voice
@@ -51,6 +52,9 @@ def main() -> int:
     words.add_argument("--only", choices=["start", "calls", "memory"], help="one part")
     words.add_argument("--json", action="store_true", help="the result on stdout, nothing else")
     given = words.parse_args()
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # the callers' SDK logs every hang-up as an error
     figures: Figures = {name: {"ours": [], "bare": []} for name in TARGETS}
     with tempfile.TemporaryDirectory() as folder:
         var = Path(folder)
@@ -147,16 +151,16 @@ def take(figures: Figures, side: str, result: CallResult) -> None:
 
 
 async def one_call(subject: Subject, stack: Stack, deployment: str = "") -> CallResult:
-    """A caller who gives a reason and hangs up after the answer has begun."""
+    """A caller who says a name and hangs up after the next question."""
     return await call(
         CallOptions(
             subject.agent,
-            json.dumps(ADA),
+            json.dumps(METADATA),
             stack.livekit_url,
             stack.livekit_api_key,
             stack.livekit_api_secret,
             deployment=deployment,
-            turns=("My order has not arrived yet.",),
+            turns=(SAYS,),
             voice=Voice(stack.providers_url, stack.providers_key),
             timeout_s=60,
         )

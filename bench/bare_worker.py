@@ -15,10 +15,11 @@ from livekit.plugins import cartesia, deepgram, openai
 class Assistant(Agent):
     def __init__(self, caller: dict[str, Any]) -> None:
         super().__init__(instructions=os.environ["BARE_INSTRUCTIONS"])
-        self._name = caller.get("user_name", "there")
+        self._caller = caller
 
     async def on_enter(self) -> None:
-        self.session.say(os.environ["BARE_GREETING"].replace("NAME", self._name))
+        name = self._caller.get("user_name", "there")
+        self.session.say(os.environ["BARE_GREETING"].replace("NAME", name))
 
     @function_tool
     async def save_intake(self, name: str, callback_number: str, reason: str) -> str:

@@ -22,7 +22,10 @@ from shared.registry import contract, folder
 
 IDLE = 1
 READY_LIMIT_S = 90.0
-ADA = {"user_id": "12345", "user_name": "Ada Lovelace", "user_phone": "+15105550123"}
+METADATA = {"user_id": "12345"}
+"""Of every call: nothing known, so greeting and first answer are one short question each."""
+
+SAYS = "My name is Grace Hopper."
 
 SAME_SETTINGS = (
     "session.turn_detection=null",
@@ -88,6 +91,7 @@ def start_ours(
             "cartesia.TTS": url,
             "openai.LLM": f"{url}/v1",
         },
+        turn_detector=snapshot.needs_turn_detector,
         holds=None,
     )
     return _start(
@@ -98,7 +102,7 @@ def start_ours(
 def start_bare(var: Path, stack: Stack, name: str = "bare") -> Subject:
     """The plain worker, started the way LiveKit's documents say."""
     prompts = Prompts.load(folder("intake"))
-    known = contract("intake")(**ADA)
+    known = contract("intake")(**METADATA)
     environ = {
         **os.environ,
         **_livekit(stack),

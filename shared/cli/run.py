@@ -66,6 +66,7 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
         deployment=snapshot.server.deployment,
         snapshot=path,
         endpoints=endpoints,
+        turn_detector=snapshot.needs_turn_detector,
         holds=held.fd if held else None,
     )
     # The lock on the stack stays held: its file descriptor goes over to the host.

@@ -115,6 +115,7 @@ class Settings:
         deployment: str,
         snapshot: Path,
         endpoints: Mapping[str, str],
+        turn_detector: bool,
         holds: int | None,
     ) -> dict[str, str]:
         """The final environment of a host.
@@ -125,6 +126,7 @@ class Settings:
             deployment: LiveKit's deployment; empty for none.
             snapshot: Path of the config snapshot.
             endpoints: Plugin class to base URL.
+            turn_detector: Whether a call may need LiveKit's own end-of-turn model: 0.2 s and 240 MB of every host.
             holds: The file descriptor that keeps the local stack alive.
         """
         provider_names = {name for names in PROVIDER_KEYS.values() for name in names}
@@ -138,6 +140,7 @@ class Settings:
             **livekit,
             **keys,
             "LIVEKIT_AGENT_DEPLOYMENT": deployment,
+            "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "1" if turn_detector else "0",
             "SWITCHBOARD_ENV": self.env,
             "SWITCHBOARD_VAR": str(self.var),
             "SWITCHBOARD_SNAPSHOT": str(snapshot),

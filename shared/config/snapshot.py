@@ -144,6 +144,15 @@ class Snapshot:
                     found.setdefault(json.dumps(_plain(slot), sort_keys=True), slot)
         return tuple(found.values())
 
+    @property
+    def needs_turn_detector(self) -> bool:
+        """Whether some call leaves the end of a turn to LiveKit's own model."""
+        return any(
+            config.session.turn_detection in (None, "inference")
+            for profiles in self.variants.values()
+            for config in profiles.values()
+        )
+
 
 def resolve(
     snapshot: Snapshot,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from livekit import rtc
 from livekit.agents import JobContext, JobProcess
 
 from shared import registry
-from shared.config.snapshot import load_snapshot, resolve
+from shared.config.snapshot import Snapshot, load_snapshot, resolve
 from shared.dispatch.identity import STATE, attempt, call_id
 from shared.metadata import merge
 from shared.prompts import Prompts
 from shared.records.spool import Spool
-from shared.session.build import build_plugin, build_session
+from shared.session.build import Plugins, build_plugins, build_session
 from shared.session.call import Call, make_agent
 from shared.session.events import follow
 from shared.session.speech import SpeechAhead
@@ -24,21 +26,50 @@ from shared.telemetry.redaction import Redactor
 CALL = "call"
 """Where a job process keeps its call."""
 
+WARM = "warm"
+"""Where it keeps what was made before its job."""
+
 log = structlog.get_logger(__name__)
 
 
-def prewarm(log_level: str, _: JobProcess) -> None:
-    """Make a fresh job process ready, before it has a job."""
-    logs.configure_job(level=log_level)
+@dataclass(frozen=True)
+class JobSettings:
+    """What every job of one agent server is told. Pickled into the job process."""
+
+    agent: str
+    snapshot: Path
+    records: Path
+    endpoints: Mapping[str, str]
+    log_level: str
 
 
-async def entrypoint(
-    agent: str, snapshot: Path, records: Path, endpoints: dict[str, str], ctx: JobContext
-) -> None:
-    """Serve one call of `agent`.
+@dataclass(frozen=True)
+class Warm:
+    """What a job process has ready when its job comes: one process serves one call, so nothing of it is shared."""
+
+    snapshot: Snapshot
+    plugins: Plugins
+
+
+def prewarm(settings: JobSettings, process: JobProcess) -> None:
+    """Make in the idle process what any call of this agent needs: config, plugins, prompts, the WebRTC runtime."""
+    logs.configure_job(level=settings.log_level)
+    snapshot = load_snapshot(settings.snapshot)
+    plugins = build_plugins(resolve(snapshot, settings.agent), settings.endpoints)
+    process.userdata[WARM] = Warm(snapshot, plugins)
+    registry.contract(settings.agent)
+    registry.agent_class(settings.agent)
+    Prompts.load(registry.folder(settings.agent))
+    rtc.AudioResampler(24000, 48000)  # its first object starts the runtime
+
+
+async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
+    """Serve one call.
 
     The metadata is read again here: the offer was judged in the host, and the job must not rely on another process's objects.
     """
+    agent = settings.agent
+    warm: Warm = ctx.proc.userdata[WARM]
     job = ctx.job
     attributes = dict(job.attributes)
     loaded = merge.load(
@@ -48,9 +79,7 @@ async def entrypoint(
         room=job.room.metadata,
     )
     metadata = loaded.metadata
-    config = resolve(
-        load_snapshot(snapshot), agent, profile=metadata.profile, overrides=metadata.config
-    )
+    config = resolve(warm.snapshot, agent, profile=metadata.profile, overrides=metadata.config)
     redactor = Redactor.of(metadata)
     call_key = call_id(attributes, job.dispatch_id)
     logs.bind_call(
@@ -63,12 +92,15 @@ async def entrypoint(
         in_charge=agent,
         metadata=metadata,
         prompts=Prompts.load(registry.folder(agent)),
-        record=Spool.open(records, call_id=call_key, attempt=attempt(attributes)),
+        record=Spool.open(settings.records, call_id=call_key, attempt=attempt(attributes)),
         redactor=redactor,
     )
     ctx.proc.userdata[CALL] = call
     try:
-        await _serve(call, agent, endpoints)
+        plugins = warm.plugins
+        if plugins.config != config:
+            plugins = build_plugins(config, settings.endpoints)
+        await _serve(call, plugins)
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.
         await call.settle("failed", code="job.crashed")
@@ -83,15 +115,13 @@ async def entrypoint(
     await ctx.room.local_participant.set_attributes({STATE: "ready"})
 
 
-async def _serve(call: Call, agent: str, endpoints: dict[str, str]) -> None:
+async def _serve(call: Call, plugins: Plugins) -> None:
     """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
-    voice = build_plugin(call.config.tts, endpoints)
-    if voice is not None:
-        call.greeting = SpeechAhead(voice, call.render("greeting"))
-        await asyncio.sleep(0)  # its request is on the way before the rest is made
-    session = build_session(call, voice, endpoints)
+    if plugins.tts is not None:
+        call.greeting = SpeechAhead(plugins.tts, call.render("greeting"))
+    session = build_session(call, plugins)
     follow(session, call)
-    await session.start(make_agent(agent, call), room=call.ctx.room)
+    await session.start(make_agent(call.in_charge, call), room=call.ctx.room)
 
 
 async def on_session_end(ctx: JobContext) -> None:

@@ -8,13 +8,18 @@ import importlib
 
 import phonenumbers
 from livekit.agents import llm, utils
+from livekit.local_inference import init_vad
 
 LATE = (
     "anyio._backends._asyncio",
+    "jiter",
     "livekit.agents.llm.async_toolset",
     "numpy.fft",
+    "openai.lib.streaming.chat",
     "openai.pagination",
-    "openai.resources.chat",
+    "openai.resources.chat.chat",
+    "openai.resources.chat.completions.completions",
+    "openai.resources.chat.completions.messages",
     "openai.resources.models",
 )
 """Left by their packages for the first use."""
@@ -24,6 +29,9 @@ for module in LATE:
 
 # The first number of a country loads that country's rules.
 phonenumbers.is_valid_number(phonenumbers.parse("+15105550123"))
+
+# LiveKit's own warm-up would load its end-of-turn model along with the VAD; most conf needs the VAD alone.
+init_vad()
 
 # The first context reads the machine's certificates; LiveKit keeps it for all others.
 utils.http_context._create_ssl_context()

@@ -111,8 +111,15 @@ class Host:
 
     def _build(self, name: str) -> AgentServer:
         config = self.snapshot.server
+        settings = job.JobSettings(
+            agent=name,
+            snapshot=self.settings.snapshot,
+            records=self.settings.var / "records",
+            endpoints=self.endpoints,
+            log_level=config.log_level,
+        )
         server = AgentServer(
-            setup_fnc=partial(job.prewarm, config.log_level),
+            setup_fnc=partial(job.prewarm, settings),
             num_idle_processes=config.idle_processes,
             load_threshold=config.load_threshold,
             drain_timeout=config.drain_timeout_s,
@@ -123,11 +130,10 @@ class Host:
         )
         if config.load == "none":
             server.load_fnc = _no_load
-        records = self.settings.var / "records"
         offers = Offers(
             agent=name,
             snapshot=self.snapshot,
-            records=records,
+            records=settings.records,
             calls=self.calls,
             host=self.id,
             max_jobs=config.max_jobs,
@@ -136,7 +142,7 @@ class Host:
         )
         # Functions and partials of them: the entrypoint is pickled into the job process.
         server.rtc_session(
-            partial(job.entrypoint, name, self.settings.snapshot, records, self.endpoints),
+            partial(job.entrypoint, settings),
             agent_name=name,
             on_request=offers.answer,
             on_session_end=job.on_session_end,

@@ -1,25 +1,43 @@
 """From one call's config to its plugins and its session."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
-from livekit.agents import AgentSession, TurnHandlingOptions, inference, tts
+from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm, stt, tts, vad
 from livekit.agents.types import NOT_GIVEN
 
 from shared.config import providers
-from shared.config.snapshot import Slot
+from shared.config.snapshot import CallConfig, Slot
 from shared.session.call import Call
 
 
-def build_plugin(slot: Slot | None, endpoints: Mapping[str, str]) -> Any:
-    """The plugin object of a slot, pointed at its class's entry in `endpoints`; `None` where the conf says `none`."""
-    return None if slot is None else providers.build(slot, endpoints)
+@dataclass(frozen=True)
+class Plugins:
+    """The plugin objects of one call; `None` where the conf says `none`.
+
+    Attributes:
+        config: What they were made from.
+    """
+
+    config: CallConfig
+    stt: stt.STT[Any] | None
+    llm: llm.LLM[Any] | llm.RealtimeModel | None
+    tts: tts.TTS[Any] | None
+    vad: vad.VAD | None
 
 
-def build_session(
-    call: Call, voice: tts.TTS[Any] | None, endpoints: Mapping[str, str]
-) -> AgentSession[Call]:
-    """Make the session of a call around a voice that is there already; what the conf leaves open is LiveKit's default."""
+def build_plugins(config: CallConfig, endpoints: Mapping[str, str]) -> Plugins:
+    """Make the plugin objects that `config` names, each pointed at its class's entry in `endpoints`."""
+
+    def make(slot: Slot | None) -> Any:
+        return None if slot is None else providers.build(slot, endpoints)
+
+    return Plugins(config, make(config.stt), make(config.llm), make(config.tts), make(config.vad))
+
+
+def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
+    """Make the session of a call; what the conf leaves open is LiveKit's default."""
     config = call.config.session
     handling: dict[str, Any] = {
         "endpointing": dict(config.endpointing),
@@ -33,10 +51,10 @@ def build_session(
         handling["turn_detection"] = config.turn_detection
     return AgentSession[Call](
         userdata=call,
-        stt=build_plugin(call.config.stt, endpoints) or NOT_GIVEN,
-        llm=build_plugin(call.config.llm, endpoints) or NOT_GIVEN,
-        tts=voice or NOT_GIVEN,
-        vad=build_plugin(call.config.vad, endpoints),
+        stt=plugins.stt or NOT_GIVEN,
+        llm=plugins.llm or NOT_GIVEN,
+        tts=plugins.tts or NOT_GIVEN,
+        vad=plugins.vad,
         turn_handling=cast(TurnHandlingOptions, handling),
         user_away_timeout=config.user_away_timeout,
     )

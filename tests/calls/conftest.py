@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -26,7 +26,8 @@ from shared.local.persona import Persona
 from shared.local.sound import Voice
 from shared.local.stack import HeldStack, Ports, Stack, hold
 from shared.metadata.parse import parse_metadata
-from shared.records.spool import Event, read_call
+from shared.records.spool import Event as Recorded
+from shared.records.spool import read_call
 from tests.calls.scripts import SCRIPTS, Script
 
 READY_S = 90.0
@@ -93,7 +94,7 @@ class RunningHost:
             )
         )
 
-    def record(self, result: CallResult) -> list[Event]:
+    def record(self, result: CallResult) -> list[Recorded]:
         """The record of a call, once its outcome is in it."""
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
@@ -133,19 +134,22 @@ class RunningHost:
 
 
 def start_host(
-    var: Path, stack: Stack, names: Sequence[str], *overrides: str, **environ: str
+    var: Path,
+    stack: Stack,
+    names: Sequence[str],
+    *overrides: str,
+    root: Path = ROOT,
 ) -> RunningHost:
-    """Start `switchboard run` and wait until all its agents are registered."""
+    """Start `switchboard run` in a clone and wait until all its agents are registered."""
     log_path = var / f"host-{'-'.join(names)}-{time.monotonic_ns()}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.cli.main", "run", ",".join(names)],
-            cwd=ROOT,
+            cwd=root,
             env={
                 **os.environ,
                 "SWITCHBOARD_VAR": str(var),
                 "SWITCHBOARD_SET": " ".join(overrides),
-                **environ,
             },
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -200,9 +204,12 @@ def calls(host: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
     """All scripts, begun at once, some calls at a time, on one loop of their own."""
     loop = asyncio.new_event_loop()
     seats = asyncio.Semaphore(AT_ONCE)
+    over = Event()
 
     async def make(script: Script) -> CallResult:
         async with seats:
+            if over.is_set():
+                raise asyncio.CancelledError
             return await host.calling(
                 script.agent,
                 script.metadata,
@@ -213,10 +220,13 @@ def calls(host: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
 
     thread = Thread(target=loop.run_forever)
     thread.start()
-    yield {
+    begun = {
         name: asyncio.run_coroutine_threadsafe(make(script), loop)
         for name, script in SCRIPTS.items()
     }
+    yield begun
+    over.set()  # a run of few tests does not make the other calls
+    wait(begun.values())
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
@@ -239,8 +249,8 @@ def hosts(var: Path, held: HeldStack) -> Iterator[Callable[..., RunningHost]]:
     """Start hosts of a test's own; they are ended after it."""
     started: list[RunningHost] = []
 
-    def start(names: Sequence[str], *overrides: str, **environ: str) -> RunningHost:
-        started.append(start_host(var, held.stack, names, *overrides, **environ))
+    def start(names: Sequence[str], *overrides: str) -> RunningHost:
+        started.append(start_host(var, held.stack, names, *overrides))
         return started[-1]
 
     yield start

@@ -94,6 +94,7 @@ def test_a_host_gets_its_own_environment_and_nothing_that_renames_its_agents(
         deployment="",
         snapshot=tmp_path / "s.json",
         endpoints={"openai.LLM": "http://127.0.0.1:2/v1"},
+        turn_detector=False,
         holds=None,
     )
 
