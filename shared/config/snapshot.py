@@ -72,7 +72,7 @@ class ServerConfig:
     Attributes:
         deployment: LiveKit's deployment; a dispatch reaches only hosts of exactly the same one.
         max_jobs: Calls at once per agent name.
-        load: `cpu` reports the machine's load to LiveKit, which drops jobs at `load_threshold`; `none` reports 0 until `max_jobs` is reached.
+        load: `cpu` reports the machine's load to LiveKit and leaves calls to other hosts from `load_threshold` on; `none` reports 0 and goes by `max_jobs` alone.
         port: Of the host's own HTTP server (`/ready`); 0 is a free one.
         drain_timeout_s: Seconds that running calls get after SIGTERM.
         stack: Ports of the local stack (`livekit`, `media`, `providers`); 0 is a free one.

@@ -38,6 +38,7 @@ class Offers:
 
     Attributes:
         running: How many jobs this agent server runs now.
+        busy: Whether the machine has too much to do for one more.
         in_flight: Accepted, not launched yet: LiveKit counts them late.
     """
 
@@ -48,6 +49,7 @@ class Offers:
     host: str
     max_jobs: int
     running: Callable[[], int]
+    busy: Callable[[], bool]
     in_flight: int = 0
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -59,8 +61,7 @@ class Offers:
         self.calls.offered(job.id, Redactor(), call_id=call, agent=self.agent)
         record = Spool.open(self.records, call_id=call, attempt=attempt(attributes))
         try:
-            if self.draining.is_set() or self.running() + self.in_flight >= self.max_jobs:
-                code = "host.draining" if self.draining.is_set() else "host.full"
+            if code := self._unable():
                 log.warning("job refused", call_id=call, agent=self.agent, code=code)
                 await request.reject(terminate=False)
                 return
@@ -95,6 +96,14 @@ class Offers:
         finally:
             record.close()
         await self._accept(request, call, config)
+
+    def _unable(self) -> str | None:
+        """Why this host can take no call now, as a code."""
+        if self.draining.is_set():
+            return "host.draining"
+        if self.running() + self.in_flight >= self.max_jobs:
+            return "host.full"
+        return "host.busy" if self.busy() else None
 
     def _config(self, metadata: CallMetadata) -> CallConfig:
         return resolve(

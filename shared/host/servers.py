@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 from aiohttp import web
-from livekit.agents import AgentServer
+from livekit.agents import AgentServer, WorkerOptions
 
 from shared import prompts, registry
 from shared.config import providers
@@ -118,18 +119,19 @@ class Host:
             endpoints=self.endpoints,
             log_level=config.log_level,
         )
+        load = Load(measured=config.load == "cpu")
         server = AgentServer(
             setup_fnc=partial(job.prewarm, settings),
             num_idle_processes=config.idle_processes,
-            load_threshold=config.load_threshold,
+            load_fnc=load,
+            # Offers judge the load: LiveKit's own rule drops calls without a word, the second of two of one moment too.
+            load_threshold=math.inf,
             drain_timeout=config.drain_timeout_s,
             host="127.0.0.1",
             port=self.health_ports[name],
             log_level=config.log_level,
             **_proxy(self.settings.livekit_url),
         )
-        if config.load == "none":
-            server.load_fnc = _no_load
         offers = Offers(
             agent=name,
             snapshot=self.snapshot,
@@ -138,6 +140,7 @@ class Host:
             host=self.id,
             max_jobs=config.max_jobs,
             running=lambda: len(server.active_jobs),
+            busy=lambda: load.now >= config.load_threshold,
             draining=self.draining,
         )
         # Functions and partials of them: the entrypoint is pickled into the job process.
@@ -221,8 +224,21 @@ class Host:
             loop.add_signal_handler(number, on_signal)
 
 
-def _no_load(_: AgentServer) -> float:
-    return 0.0
+class Load:
+    """What a host reports to LiveKit as its load, 0 to 1: LiveKit's own measure of the machine, or nothing.
+
+    Attributes:
+        now: As last reported; LiveKit asks before each offer.
+    """
+
+    def __init__(self, *, measured: bool) -> None:
+        self.now = 0.0
+        self._measured = measured
+
+    def __call__(self, server: AgentServer) -> float:
+        if self._measured:
+            self.now = cast(Callable[[AgentServer], float], WorkerOptions.load_fnc)(server)
+        return self.now
 
 
 def _proxy(url: str) -> dict[str, Any]:

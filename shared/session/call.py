@@ -38,7 +38,6 @@ class Call:
         metadata: The contract of the agent in charge; a handoff replaces it.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         history: What was said before this agent took the session over; `None` for the first agent.
-        history: What was said before this agent took the session over; `None` for the first agent.
     """
 
     id: str

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from shared.local.call import CallResult
+from shared.local.exchange import Exchange
 from tests.calls.conftest import Made, RunningHost
 from tests.calls.scripts import ADA
+
+T = TypeVar("T")
 
 
 def said(result: CallResult, role: str) -> str:
@@ -142,6 +147,57 @@ def test_a_full_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
 
     assert sorted(result.failure is None for result in results) == [False, True]
     assert "code=host.full" in host.log
+
+
+def test_dispatches_of_one_moment_are_all_taken(hosts: Any) -> None:
+    """A host that serves nobody yet, with one idle process, takes three calls that come at once."""
+    host: RunningHost = hosts(["support"], "server.deployment=burst")
+
+    async def burst(exchange: Exchange) -> set[str]:
+        rooms = [f"burst-{number}" for number in range(3)]
+        ids = await asyncio.gather(*(dispatch_support(exchange, room, "burst") for room in rooms))
+        states = {"by nobody"}
+        async with asyncio.timeout(8):
+            while "by nobody" in states:
+                states = set(await asyncio.gather(*map(exchange.taken, rooms, ids)))
+        return states
+
+    assert asyncio.run(with_exchange(host, burst)) == {"by a host"}
+
+
+def test_a_busy_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
+    """From `server.load_threshold` on an offer is rejected, and the log says so."""
+    host: RunningHost = hosts(
+        ["support"], "server.load=cpu", "server.load_threshold=1e-9", "server.deployment=busy"
+    )
+
+    async def offer_until_refused(exchange: Exchange) -> None:
+        """LiveKit's measure starts with the first offers."""
+        async with asyncio.timeout(10):
+            for number in itertools.count():
+                room = f"busy-{number}"
+                dispatch = await dispatch_support(exchange, room, "busy")
+                while await exchange.taken(room, dispatch) == "by nobody":
+                    if "code=host.busy" in host.log:
+                        return
+
+    asyncio.run(with_exchange(host, offer_until_refused))
+
+
+async def with_exchange(host: RunningHost, use: Callable[[Exchange], Awaitable[T]]) -> T:
+    """Run `use` with a caller's way into the host's LiveKit server."""
+    stack = host.stack
+    exchange = Exchange(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
+    try:
+        return await use(exchange)
+    finally:
+        await exchange.close()
+
+
+async def dispatch_support(exchange: Exchange, room: str, deployment: str) -> str:
+    return await exchange.dispatch(
+        room, "support", metadata='{"user_id": "1"}', deployment=deployment, attributes={}
+    )
 
 
 def test_hosts_of_different_deployments_do_not_take_each_others_calls(hosts: Any) -> None:
