@@ -7,7 +7,7 @@ of a call that has just begun, and each job would hold a copy of its own.
 import importlib
 
 import phonenumbers
-from livekit.agents import llm, utils
+from livekit.agents import llm, tokenize, utils
 from livekit.local_inference import init_vad
 
 LATE = (
@@ -32,6 +32,9 @@ phonenumbers.is_valid_number(phonenumbers.parse("+15105550123"))
 
 # LiveKit's own warm-up would load its end-of-turn model along with the VAD; most conf needs the VAD alone.
 init_vad()
+
+# The transcript's pace goes by syllables; their rules are read with the first word.
+tokenize.basic.hyphenate_word("preload")
 
 # The first context reads the machine's certificates; LiveKit keeps it for all others.
 utils.http_context._create_ssl_context()

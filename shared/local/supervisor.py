@@ -187,6 +187,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if child.name == "providers" else output,
                 stderr=output,
+                start_new_session=True,  # a share of the processor of its own
                 preexec_fn=partial(_die_with, os.getpid()),
             )
 
