@@ -33,7 +33,6 @@ class IntakeAgent(Agent):
         """
         call = ctx.userdata
         number = check_contact(ctx, name=name, callback_number=callback_number)
-        call.learn(name, number, reason)
         call.record.append("intake", name=name, callback_number=number, reason=reason)
         call.end_after(ctx.session, call.render("goodbye", user_name=name), "completed")
         raise StopResponse

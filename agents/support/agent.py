@@ -55,7 +55,6 @@ class SupportAgent(Agent):
         """
         call = ctx.userdata
         number = check_contact(ctx, name=name, callback_number=callback_number)
-        call.learn(name, number, message)
         call.record.append("message", name=name, callback_number=number, message=message)
         call.end_after(ctx.session, call.render("goodbye", user_name=name), "message_taken")
         raise StopResponse

@@ -56,21 +56,22 @@ def personal_values(metadata: BaseModel) -> Iterator[tuple[str, str]]:
     """Field and text of every value in the fields marked `Personal`, nested ones too: what a log of this call must not show."""
     dumped = metadata.model_dump(mode="json", include=set(marked(type(metadata), Personal)))
     for name, value in dumped.items():
-        for text in _texts(value):
+        for text in texts(value):
             if text != NOBODY:
                 yield name, text
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """Every text and telling number in JSON, keys apart."""
     match value:
         case str():
             yield value
         case dict():
             for inner in value.values():
-                yield from _texts(inner)
+                yield from texts(inner)
         case list():
             for inner in value:
-                yield from _texts(inner)
+                yield from texts(inner)
         case bool() | None:
             pass
         case int() | float() if len(str(value)) >= DIGITS_THAT_TELL:

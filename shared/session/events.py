@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from livekit.agents import (
     AgentSession,
     APIStatusError,
@@ -10,11 +12,14 @@ from livekit.agents import (
     ConversationItemAddedEvent,
     ErrorEvent,
     FunctionToolsExecutedEvent,
+    ToolCallStarted,
+    ToolExecutionUpdatedEvent,
     UserInputTranscribedEvent,
 )
 from livekit.agents.llm import LLMError
 from livekit.agents.tts import TTSError
 
+from shared.metadata.marks import texts
 from shared.session.call import Call
 
 AUTH_STATUS = (401, 402, 403)
@@ -24,6 +29,7 @@ AUTH_STATUS = (401, 402, 403)
 def follow(session: AgentSession[Call], call: Call) -> None:
     """Write each turn and each tool's answer to the record as it is final, and end the call on a fault that will not pass.
 
+    What a tool is called with the caller has said: it is learned before the tool runs, so that no error of it tells.
     The caller's words come from `user_input_transcribed`: `conversation_item_added` misses turns that nobody answered.
     """
 
@@ -37,6 +43,10 @@ def follow(session: AgentSession[Call], call: Call) -> None:
             call.record.append(
                 "turn", role="agent", text=item.text_content, interrupted=item.interrupted
             )
+
+    def on_tool_update(event: ToolExecutionUpdatedEvent) -> None:
+        if isinstance(event.update, ToolCallStarted):
+            call.learn(*texts(json.loads(event.update.function_call.arguments or "{}")))
 
     def on_tools(event: FunctionToolsExecutedEvent) -> None:
         for done, answer in event.zipped():
@@ -64,6 +74,7 @@ def follow(session: AgentSession[Call], call: Call) -> None:
 
     session.on("user_input_transcribed", on_heard)
     session.on("conversation_item_added", on_item)
+    session.on("tool_execution_updated", on_tool_update)
     session.on("function_tools_executed", on_tools)
     session.on("error", on_error)
     session.on("close", on_close)

@@ -62,7 +62,6 @@ def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any]) -> Ag
     if len(call.handoffs) >= MAX_HANDOFFS:
         raise ToolError("The call was handed over too often. Help the caller yourself.")
     contract = registry.contract(target)
-    call.learn(*(value for value in learned.values() if isinstance(value, str)))
     known = _known(call.metadata, contract) | learned
     try:
         metadata = check_metadata(known, contract, strict=False)

@@ -40,6 +40,7 @@ def check_contact(ctx: RunContext[Call], *, name: str, callback_number: str) -> 
     tail = number[-ENOUGH_DIGITS:]
     if not any(tail in _digits(text) for text in [" ".join(said), *known]):
         raise ToolError("The caller did not say this callback number. Ask for the number.")
+    call.learn(number)
     return number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,7 +201,27 @@ def host(var: Path, held: HeldStack) -> Iterator[RunningHost]:
 
 
 @pytest.fixture(scope="session")
-def calls(host: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
+def added(
+    var: Path, held: HeldStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHost]:
+    """A host of a copy of this repository to which the agents of `added` were added: a folder and a YAML file each."""
+    copy = tmp_path_factory.mktemp("repository")
+    for folder in ("agents", "shared", "conf"):
+        shutil.copytree(ROOT / folder, copy / folder)
+    files = sorted((Path(__file__).parent / "added").glob("*.yaml"))
+    for file in files:
+        shutil.copy(file, copy / "conf" / "agent")
+        shutil.copytree(file.with_suffix(""), copy / "agents" / file.stem)
+        (copy / "agents" / file.stem / "__init__.py").write_text(f'"""{file.stem}."""\n')
+    names = [file.stem for file in files]
+    words = ("server.deployment=added", "server.log_level=DEBUG")
+    host = start_host(var, held.stack, names, *words, root=copy)
+    yield host
+    host.stop()
+
+
+@pytest.fixture(scope="session")
+def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
     """All scripts, begun at once, some calls at a time, on one loop of their own."""
     loop = asyncio.new_event_loop()
     seats = asyncio.Semaphore(AT_ONCE)
@@ -210,7 +231,8 @@ def calls(host: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
         async with seats:
             if over.is_set():
                 raise asyncio.CancelledError
-            return await host.calling(
+            called = host if script.agent in registry.names() else added
+            return await called.calling(
                 script.agent,
                 script.metadata,
                 *script.says,

@@ -23,6 +23,11 @@ ADA: dict[str, object] = {
     "user_name": "Ada Lovelace",
     "user_phone": "+15105550123",
 }
+ZELDA: dict[str, object] = {
+    "user_id": "4242-zf",
+    "user_name": "Zelda Fitz",
+    "user_phone": "+12125550177",
+}
 TOM = Persona(name="Tom Reed", phone="+12125550183", reason="I moved to another house.")
 
 SCRIPTS = {
@@ -61,6 +66,22 @@ SCRIPTS = {
             "How can I return something?",
             "No, that is all. Goodbye.",
         ),
+    ),
+    "booking": Script(
+        "booking",
+        {"user_id": "1"},
+        (
+            "We would like to come on Friday.",
+            "We are four people.",
+            "On the terrace, please.",
+            "Yes, that's right.",
+        ),
+    ),
+    "crash at the start": Script(
+        "crashing", ZELDA | {"data": {"crash": "start"}}, ("Hello?",), timeout_s=10
+    ),
+    "crash in a tool": Script(
+        "crashing", ZELDA, ("I have a wish.", "Please plant a big tree.", "Yes, that's right.")
     ),
     "early hang-up": Script("intake", ADA, ("My invoice is wrong.",)),
     "misfit": Script(

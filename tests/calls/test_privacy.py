@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -30,6 +31,38 @@ def test_no_log_holds_a_callers_data(
     for path in logs:
         text = path.read_text(encoding="utf-8", errors="replace")
         found = re.search(PERSONAL[what], text)
+        assert found is None, f"{path.name}: {text[max(0, found.start() - 200) : found.end() + 50]}"
+
+
+def test_a_crash_at_the_start_fails_the_call_and_tells_no_log_who_called(
+    added: RunningHost, made: Made
+) -> None:
+    """LiveKit reports such a job as a success; the record and the room say what it was."""
+    result = made("crash at the start")
+
+    outcome = [event.data for event in added.record(result) if event.event == "outcome"][-1]
+    assert (outcome["outcome"], outcome["code"]) == ("failed", "job.crashed")
+    assert "no seat for" in added.log
+    assert_nothing_of_zelda(added)
+
+
+def test_a_crash_in_a_tool_tells_no_log_who_called(added: RunningHost, made: Made) -> None:
+    """The traceback is there, without the caller's values and words."""
+    result = made("crash in a tool")
+    added.record(result)
+
+    assert "cannot note" in added.log
+    said = [
+        event.data["arguments"] for event in added.record(result) if event.event == "tool_result"
+    ]
+    assert json.loads(said[0])["wish"] not in added.log
+    assert_nothing_of_zelda(added)
+
+
+def assert_nothing_of_zelda(added: RunningHost) -> None:
+    for path in [added.log_path, *(added.var / "run" / "logs").glob("*.log")]:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"Zelda|Fitz|4242-zf|212\D{0,3}555\D{0,3}0177|big tree", text)
         assert found is None, f"{path.name}: {text[max(0, found.start() - 200) : found.end() + 50]}"
 
 
