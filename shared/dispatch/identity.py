@@ -11,6 +11,7 @@ DIGEST = "sb.digest"
 STATE = "sb.state"
 CODE = "sb.code"
 OUTCOME = "sb.outcome"
+METADATA = "sb.metadata"
 
 
 def agent_identity(room: str, agent: str, key: str) -> str:
@@ -31,3 +32,8 @@ def attempt(attributes: Mapping[str, str]) -> int:
     """Which attempt of the same call this dispatch is, from 1. Anything but a positive number is 1."""
     raw = attributes.get(ATTEMPT, "")
     return max(int(raw), 1) if raw.isascii() and raw.isdigit() and len(raw) < 6 else 1
+
+
+def metadata_digest(raw: str) -> str:
+    """Names one state of a room's metadata: who set it finds it in the agent's `sb.metadata`."""
+    return hashlib.sha256(raw.encode()).hexdigest()[:12]

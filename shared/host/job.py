@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 from livekit import rtc
-from livekit.agents import JobContext, JobProcess
+from livekit.agents import AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
@@ -19,7 +19,9 @@ from shared.records.spool import Spool
 from shared.session.build import Plugins, build_plugins, build_session
 from shared.session.call import Call, make_agent
 from shared.session.events import follow
+from shared.session.live import LiveMetadata
 from shared.session.speech import SpeechAhead
+from shared.session.tuning import Tuning
 from shared.telemetry import logs
 from shared.telemetry.redaction import Redactor
 
@@ -100,7 +102,9 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         plugins = warm.plugins
         if plugins.config != config:
             plugins = build_plugins(config, settings.endpoints)
-        await _serve(call, plugins)
+        session = await _serve(call, plugins)
+        tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
+        call.begin(LiveMetadata(call, session, tuning).follow())
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.
         await call.settle("failed", code="job.crashed")
@@ -115,13 +119,14 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     await ctx.room.local_participant.set_attributes({STATE: "ready"})
 
 
-async def _serve(call: Call, plugins: Plugins) -> None:
+async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
     if plugins.tts is not None:
         call.greeting = SpeechAhead(plugins.tts, call.render("greeting"))
     session = build_session(call, plugins)
     follow(session, call)
     await session.start(make_agent(call.in_charge, call), room=call.ctx.room)
+    return session
 
 
 async def on_session_end(ctx: JobContext) -> None:

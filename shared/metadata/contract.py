@@ -126,7 +126,7 @@ class CallMetadata(BaseModel):
     profile: ProfileName | None = None
     """The named config profile to use."""
 
-    config: FreeJson = {}
+    config: Annotated[FreeJson, Live] = {}
     """Config values for this call; `policy.allow` says which."""
 
     data: Annotated[FreeJson, Personal, Live] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import structlog
 from livekit import rtc
@@ -37,6 +37,7 @@ class Call:
         in_charge: The name of the agent in charge; `config` stays that of the first one, whose plugins the session keeps.
         metadata: The contract of the agent in charge; a handoff replaces it.
         greeting: The first sentence, already being spoken into frames; `None` once used.
+        swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
     """
 
@@ -52,6 +53,7 @@ class Call:
     outcome: Outcome | None = None
     failing: bool = False
     handoffs: list[str] = field(default_factory=list)
+    swapped: dict[str, Any] = field(default_factory=dict)
     history: llm.ChatContext | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -77,7 +79,7 @@ class Call:
 
     def end_after(self, session: AgentSession[Call], sentence: str, outcome: Outcome) -> None:
         """Say a last sentence, then end the call with `outcome`. Returns at once: a tool must not wait for its own turn."""
-        self._begin(self._end_after(session, sentence, outcome))
+        self.begin(self._end_after(session, sentence, outcome))
 
     def fail(self, session: AgentSession[Call], code: str, *, provider: str) -> None:
         """End the call with outcome `failed`; the caller hears an apology where speech still works. Returns at once."""
@@ -85,17 +87,23 @@ class Call:
             return
         self.failing = True
         log.error("call failed", code=code, provider=provider)
-        self._begin(self._fail(session, code, speaks=provider != "tts"))
+        self.begin(self._fail(session, code, speaks=provider != "tts"))
 
     def leave(self, outcome: Outcome, *, code: str | None = None) -> None:
         """End the call without a word, as when the caller has gone. Returns at once."""
         if not self.failing:
-            self._begin(self.finish(outcome, code=code))
+            self.begin(self.finish(outcome, code=code))
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Run something beside the call; it ends with the call at the latest."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("defect beside a call", exc_info=fault)
 
     async def _end_after(
         self, session: AgentSession[Call], sentence: str, outcome: Outcome
@@ -145,7 +153,9 @@ class Call:
 def make_agent(name: str, call: Call) -> Agent:
     """The agent of this name, in charge of `call`. Every agent's class takes the call and nothing else."""
     make = cast(Callable[[Call], Agent], registry.agent_class(name))
-    return make(call)
+    agent = make(call)
+    agent.update_options(**call.swapped)
+    return agent
 
 
 async def speak(session: AgentSession[Call], sentence: str) -> None:
