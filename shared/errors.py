@@ -11,6 +11,7 @@
 Each error has a stable `code` such as `metadata.missing`; its text says what failed, what would be right and what to type.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -50,6 +51,15 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.pointer}: {self.text}" if self.pointer else self.text
+
+
+_NAME_LIKE = re.compile(r"[A-Za-z_][\w.-]{0,39}|\d{1,4}")
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer. A key that does not look like a name is shown as *: it may be a value in the wrong place."""
+    shown = (str(part) if _NAME_LIKE.fullmatch(str(part)) else "*" for part in parts)
+    return "".join(f"/{part}" for part in shown)
 
 
 class ProblemsError(SwitchboardError):

@@ -6,26 +6,25 @@ the arguments, and what is composed here serves many calls.
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from shared.config.origins import Key, Layer, entries, lines, near
+from shared.config.selection import CONF, Selection, check_names, options
 from shared.config.snapshot import KINDS, NO_PROFILE, VERSION, Snapshot, from_plain, load_snapshot
+from shared.config.stored import digest_of, write
 from shared.errors import ConfigError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+if TYPE_CHECKING:
+    from shared.config.model import Root
 
 CLOSED = ("agent", "env", "profile", "developer", "hydra", "policy")
 """What SET may not override: these have a variable of their own, or are no business of a single run."""
-
-_DEFAULT_TYPES = {"stt": "STT", "tts": "TTS", "llm": "LLM", "vad": "VAD"}
 
 
 def ensure_snapshot(
@@ -50,204 +49,240 @@ def ensure_snapshot(
     Raises:
         ConfigError: A file, name or override is wrong; quotes it.
     """
-    _check_names(conf, agents, env)
-    overrides = [_checked(override) for override in overrides]
-    digest = _digest(conf, agents, env, overrides, developer)
+    check_names(conf, agents, env)
+    digest = digest_of(conf, agents, env, overrides, developer)
     path = store / f"{digest}.json"
-    if not path.is_file():
-        raw = _compose(conf, agents, env, overrides, developer) | {"digest": digest}
-        _store(path, raw)
-        return from_plain(raw), path
-    return load_snapshot(path), path
-
-
-def environments(conf: Path = CONF) -> tuple[str, ...]:
-    """The environments that conf knows."""
-    return _options(conf, "env")
-
-
-def _options(conf: Path, group: str) -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in (conf / group).glob("*.yaml")))
-
-
-def _check_names(conf: Path, agents: Sequence[str], env: str) -> None:
-    for what, name, known in [
-        ("environment", env, environments(conf)),
-        *(("agent in conf/agent", agent, _options(conf, "agent")) for agent in agents),
-    ]:
-        if name not in known:
-            raise ConfigError(
-                f"no {what} named {name!r}; there are: {', '.join(known)}{_near(name, known)}"
-            )
-
-
-def _checked(override: str) -> str:
-    """One override in the form that may name a key which no file sets: what it sets is judged after composing, not by Hydra."""
-    key = override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
-    root = re.split(r"[./]", key, maxsplit=1)[0]
-    if root in CLOSED or "_target_" in override:
-        raise ConfigError(
-            f"SET: {override!r} is not open to an override; use AGENT, ENV or a file in conf/"
-        )
-    if "=" not in override:
-        raise ConfigError(f"SET: {override!r} is no override, write it like llm.temperature=0.1")
-    return f"++{override}" if "." in key and override[0] not in "+~" else override
-
-
-def _digest(
-    conf: Path, agents: Sequence[str], env: str, overrides: Sequence[str], developer: str
-) -> str:
-    """Of everything the result depends on: conf, arguments, and the versions of Hydra and of the plugins."""
-    found = hashlib.sha256()
-    for file in sorted(conf.rglob("*.yaml")):
-        found.update(f"{file.relative_to(conf)}\0".encode())
-        found.update(file.read_bytes())
-    found.update(Path(__file__).read_bytes())
-    versions = sorted(
-        f"{dist.name}={dist.version}"
-        for dist in metadata.distributions()
-        if dist.name.startswith(("livekit", "hydra", "omegaconf"))
-    )
-    found.update(
-        json.dumps([VERSION, sorted(agents), env, list(overrides), developer, versions]).encode()
-    )
-    return found.hexdigest()[:16]
-
-
-def _compose(
-    conf: Path, agents: Sequence[str], env: str, overrides: Sequence[str], developer: str
-) -> dict[str, Any]:
-    from hydra import initialize_config_dir
-
-    profiles = _options(conf, "profile")
-    variants: dict[str, dict[str, Any]] = {}
-    first: dict[str, Any] = {}
-    waiting = list(agents)
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        while waiting:
-            agent = waiting.pop(0)
-            if agent in variants:
-                continue
-            variants[agent] = {}
-            for profile in profiles:
-                words = [
-                    f"agent={agent}",
-                    f"env={env}",
-                    f"profile={profile}",
-                    f"developer={developer}",
-                ]
-                raw = _compose_one([*words, *overrides], conf)
-                where = f"conf for agent={agent} env={env} profile={profile}"
-                variants[agent][profile] = _variant(raw, where)
-                first = first or raw
-            for target in variants[agent][NO_PROFILE]["handoffs"]:
-                _check_names(conf, [target], env)
-                waiting.append(target)
-    slots = [
-        variant[kind]
-        for profiles_of in variants.values()
-        for variant in profiles_of.values()
-        for kind in KINDS
-        if variant[kind]
+    if path.is_file():
+        return load_snapshot(path), path
+    selections = [
+        Selection(agent, env, profile, tuple(overrides), developer, conf)
+        for agent in agents
+        for profile in options(conf, "profile")
     ]
+    raw = compose_snapshot(selections) | {"digest": digest}
+    write(path, raw)
+    return from_plain(raw), path
+
+
+def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
+    """The JSON form of a snapshot, but for its digest, of these selections in one environment and of the agents they hand over to.
+
+    Raises:
+        ConfigError: As for `ensure_snapshot`.
+    """
+    from shared.config.model import plain_rules, slot_of
+
+    roots: dict[str, dict[str, Root]] = {}
+    waiting = list(selections)
+    with _hydra(selections[0].conf):
+        while waiting:
+            one = waiting.pop(0)
+            root = _compose(one)
+            roots.setdefault(one.agent, {})[one.profile] = root
+            for target in root.handoffs:
+                check_names(one.conf, [target], one.env)
+                handed = replace(one, agent=target)
+                if target not in roots and handed not in waiting:
+                    waiting.append(handed)
+    # what a host has once is nothing a profile may change
+    general = next(iter(roots.values()))[NO_PROFILE]
+    variants = {
+        agent: {
+            profile: {
+                "session": root.session.model_dump(),
+                "handoffs": root.handoffs,
+                **{kind: slot_of(kind, getattr(root, kind)) for kind in KINDS},
+            }
+            for profile, root in profiles.items()
+        }
+        for agent, profiles in roots.items()
+    }
     return {
         "version": VERSION,
-        "env": env,
-        "preload": _preload(slots, variants),
-        "server": first["server"],
-        "policy": first["policy"],
-        "endpoints": first["endpoints"],
+        "env": selections[0].env,
+        "preload": _preload(variants),
+        "server": general.server.model_dump(),
+        "policy": {"on_misfit": general.policy.on_misfit},
+        "endpoints": general.endpoints,
         "variants": variants,
+        "allow": {agent: plain_rules(profiles[NO_PROFILE]) for agent, profiles in roots.items()},
     }
 
 
-def _compose_one(overrides: Sequence[str], conf: Path) -> dict[str, Any]:
+def compose_each(selections: Iterable[Selection]) -> Iterator[tuple[Selection, Root | ConfigError]]:
+    """Each selection's config, or what is wrong with it. All of one folder."""
+    selections = list(selections)
+    with _hydra(selections[0].conf):
+        for selection in selections:
+            try:
+                yield selection, _compose(selection)
+            except ConfigError as err:
+                yield selection, err
+
+
+def sources(selection: Selection) -> dict[Key, list[str]]:
+    """Key to every place that sets it: lines of conf/ in the order they are merged, then overrides. The last one wins."""
+    with _hydra(selection.conf):
+        return _sources(selection)
+
+
+@contextmanager
+def _hydra(conf: Path) -> Iterator[None]:
+    """Hydra at work on this folder. It has one for the whole process, so only this module's functions run inside."""
+    from hydra import initialize_config_dir
+
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        yield
+
+
+def _compose(selection: Selection) -> Root:
+    """One config, composed and checked."""
     from hydra import compose
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
+    from shared.config.model import checked
+
+    conf = selection.conf
+    words = _words(selection)
     try:
-        composed = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+        raw = OmegaConf.to_container(compose("config", words), resolve=True)
+    except YAMLError:
+        for file in sorted(conf.rglob("*.yaml")):
+            entries(conf, file)  # says which one, and where
+        raise
     except (HydraException, OmegaConfBaseException) as err:
-        raise ConfigError(_explain(err, overrides, conf)) from None
-    assert isinstance(composed, dict)
-    return {str(key): value for key, value in composed.items()}
+        raise ConfigError(_explain(err, selection)) from None
+    assert isinstance(raw, dict)
+    plain = {str(key): value for key, value in raw.items()}
+    return checked(plain, partial(_place, selection), partial(_classes, conf))
 
 
-def _explain(err: Exception, overrides: Sequence[str], conf: Path) -> str:
+def _sources(selection: Selection) -> dict[Key, list[str]]:
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    loader = GlobalHydra.instance().config_loader()
+    merged = loader.compute_defaults_list("config", _words(selection), RunMode.RUN).defaults
+    found = lines(
+        [
+            Layer(selection.conf, layer.config_path, layer.package or "")
+            for layer in merged
+            if layer.config_path and not layer.config_path.startswith("hydra/")
+        ]
+    )
+    for override in selection.overrides:
+        for key in _keys(override, selection.conf):
+            found.setdefault(key, []).append(f"SET {override}")
+    return found
+
+
+def _place(selection: Selection, key: Key) -> str:
+    """What to look at where `key` is wrong: what set it, else what set the key above it."""
+    found = _sources(selection)
+    while key and key not in found:
+        key = key[:-1]
+    return found[key][-1] if key else f"conf for {selection}"
+
+
+def _classes(conf: Path, kind: str) -> tuple[str, ...]:
+    """The classes that some file of a group chooses."""
+    from shared.config.model import class_of
+
+    files = sorted((conf / kind).glob("*.yaml"))
+    plain = [{e.key[0]: e.value for e in entries(conf, file)} for file in files]
+    return tuple(dict.fromkeys(name for one in plain if (name := class_of(kind, one))))
+
+
+def _words(selection: Selection) -> list[str]:
+    """The selection in Hydra's grammar.
+
+    What an override sets is judged after composing, so each may name any key: Hydra's own answer to a typo is how to add it.
+    """
+    conf = selection.conf
+    overrides = []
+    for override in selection.overrides:
+        key, value = _read(override)
+        is_option = (conf / key).is_dir() and isinstance(value, str)
+        overrides.append(
+            override if is_option or override[0] == "~" else f"++{override.lstrip('+')}"
+        )
+    return [
+        f"agent={selection.agent}",
+        f"env={selection.env}",
+        f"profile={selection.profile}",
+        f"developer={selection.developer}",
+        *overrides,
+    ]
+
+
+def _keys(override: str, conf: Path) -> list[Key]:
+    """The single values that an override sets; none for one that chooses an option."""
+    name, value = _read(override)
+    if override[0] == "~" or ((conf / name).is_dir() and isinstance(value, str)):
+        return []
+
+    def below(key: Key, inner: object) -> list[Key]:
+        if not isinstance(inner, dict):
+            return [key]
+        return [
+            found for part, deeper in inner.items() for found in below((*key, str(part)), deeper)
+        ]
+
+    return below(tuple(name.split(".")), value)
+
+
+def _read(override: str) -> tuple[str, object]:
+    """Key and value of one override."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    root = re.split(r"[./=@]", override.lstrip("+~"), maxsplit=1)[0]
+    if root in CLOSED or "_target_" in override or "oc.env" in override:
+        raise ConfigError(
+            f"SET: {override!r} is not open to an override; use AGENT, ENV or a file in conf/"
+        )
+    if "=" not in override and override[0] != "~":
+        raise ConfigError(f"SET: {override!r} is no override, write it like llm.temperature=0.1")
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:
+        parsed = None
+    if parsed is None or parsed.is_sweep_override() or parsed.package is not None:
+        raise ConfigError(
+            f"SET: {override!r} cannot be read. A value with commas, blanks or brackets needs quotes of its own: SET=\"llm.model='a, b'\""
+        )
+    return parsed.key_or_group, parsed.value()
+
+
+def _explain(err: Exception, selection: Selection) -> str:
     """Hydra's own words without its advice to add what is misspelt, and with the nearest name."""
-    text = str(err.__cause__ or err).split("\nTo append to your config use")[0]
+    conf = selection.conf
     missing = re.search(r"Could not find '(\w+)/(\w+)'", str(err))
     if missing and (conf / missing[1]).is_dir():
-        known = _options(conf, missing[1])
-        return f"{missing[1]}={missing[2]}: no conf/{missing[1]}/{missing[2]}.yaml; there are: {', '.join(known)}{_near(missing[2], known)}"
-    lines = " ".join(
+        known = options(conf, missing[1])
+        return f"{missing[1]}={missing[2]}: no conf/{missing[1]}/{missing[2]}.yaml; there are: {', '.join(known)}{near(missing[2], known)}"
+    text = re.split(r"\n?To append to your", str(err.__cause__ or err))[0]
+    said = " ".join(
         line.strip()
         for line in text.splitlines()
         if "full_key" not in line and "object_type" not in line
     )
-    given = " ".join(override.lstrip("+") for override in overrides[4:])
-    return f"conf cannot be composed{f' with SET={given!r}' if given else ''}: {lines}"
+    given = " ".join(selection.overrides)
+    return (
+        f"conf for {selection} cannot be composed{f' with SET={given!r}' if given else ''}: {said}"
+    )
 
 
-def _variant(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    from pydantic import ValidationError
-
-    from shared.config.model import Root
-
-    try:
-        root = Root.model_validate(raw)
-    except ValidationError as err:
-        raise ConfigError("; ".join(_line(where, dict(error)) for error in err.errors())) from None
-    raw["server"] = root.server.model_dump()
-    return {
-        "session": root.session.model_dump(exclude_unset=False),
-        "handoffs": root.handoffs,
-        **{kind: _slot(kind, getattr(root, kind), where) for kind in KINDS},
-    }
-
-
-def _line(where: str, error: Mapping[str, Any]) -> str:
-    path = [str(part) for part in error["loc"]]
-    known = (error.get("ctx") or {}).get("known")
-    if error["type"] == "extra_forbidden":
-        from shared.config.model import known_keys
-
-        known = known_keys(path[:-1])
-        return f"{where}: {'.'.join(path)}: no such key{_near(path[-1], known)}; there are: {', '.join(known)}"
-    return f"{where}: {'.'.join(path)}: {error['msg'].lower()}, got {error['input']!r}"
-
-
-def _slot(kind: str, raw: dict[str, Any], where: str) -> dict[str, Any] | None:
-    keywords = dict(raw)
-    provider = keywords.pop("provider", None)
-    if not isinstance(provider, str) or not provider.isidentifier():
-        raise ConfigError(f"{where}: {kind}.provider: must name a plugin package, got {provider!r}")
-    if provider == "none":
-        return None
-    name = keywords.pop("type", _DEFAULT_TYPES[kind])
-    return {"kind": kind, "provider": provider, "type": name, "keywords": keywords}
-
-
-def _preload(slots: Sequence[Mapping[str, Any]], agents: Mapping[str, Any]) -> list[str]:
+def _preload(variants: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
     """What every job needs: the plugins' modules and the agents' own."""
+    slots = [v[kind] for profiles in variants.values() for v in profiles.values() for kind in KINDS]
     plugins = [
-        f"livekit.plugins.{slot['provider']}" for slot in slots if slot["provider"] != "inference"
+        f"livekit.plugins.{slot['provider']}"
+        for slot in slots
+        if slot and slot["provider"] != "inference"
     ]
-    modules = [f"agents.{name}.{module}" for name in agents for module in ("metadata", "agent")]
+    modules = [f"agents.{name}.{module}" for name in variants for module in ("metadata", "agent")]
     return list(dict.fromkeys([*plugins, *modules, "shared.host.job"]))
-
-
-def _store(path: Path, raw: Mapping[str, Any]) -> None:
-    """Write whole or not at all: another process may be reading."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(raw, file, ensure_ascii=False, indent=1)
-    Path(name).replace(path)
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -1,8 +1,20 @@
 """The shape of the composed config, checked when a snapshot is made: a misspelt key stops here, not in a call."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.config import rules
+from shared.config.origins import Key, near
+from shared.config.policy import Rule
+from shared.config.snapshot import KINDS
+from shared.errors import ConfigError
+
+Place = Callable[[Key], str]
+"""Where a key was set, for an error: file and line, or the override."""
+
+_DEFAULT_TYPES = {"stt": "STT", "tts": "TTS", "llm": "LLM", "vad": "VAD"}
 
 
 class _Strict(BaseModel):
@@ -56,7 +68,7 @@ class Server(_Strict):
 
 class Policy(_Strict):
     on_misfit: Literal["reject", "degrade"]
-    allow: dict[str, Any]
+    allow: dict[str, rules.AllowRule | None]
 
 
 class Root(_Strict):
@@ -74,8 +86,101 @@ class Root(_Strict):
     handoffs: list[str]
 
 
-def known_keys(path: list[str]) -> list[str]:
-    """The keys that the model has at `path`."""
+def checked(raw: Mapping[str, Any], place: Place, classes: Callable[[str], Sequence[str]]) -> Root:
+    """The composed config, once all of it is right.
+
+    Args:
+        raw: As Hydra composed it.
+        place: Where a key was set.
+        classes: Slot to the classes that some file of conf/ chooses for it.
+
+    Raises:
+        ConfigError: Everything that is wrong, each with its place.
+    """
+    try:
+        root = Root.model_validate(raw)
+    except ValidationError as err:
+        raise ConfigError("; ".join(_line(dict(one), place) for one in err.errors())) from None
+    wrong = [*_wrong_slots(root, place), *_wrong_rules(root, place, classes)]
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return root
+
+
+def slot_of(kind: str, raw: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A slot as the snapshot has it; `None` where conf says `provider: none`."""
+    keywords = dict(raw)
+    provider = keywords.pop("provider")
+    if provider == "none":
+        return None
+    name = keywords.pop("type", _DEFAULT_TYPES[kind])
+    return {"kind": kind, "provider": provider, "type": name, "keywords": keywords}
+
+
+def class_of(kind: str, raw: Mapping[str, Any]) -> str | None:
+    """The class that a file of a group chooses, such as `cartesia.TTS`."""
+    slot = slot_of(kind, raw) if raw.get("provider") else None
+    return f"{slot['provider']}.{slot['type']}" if slot else None
+
+
+def _wrong_slots(root: Root, place: Place) -> Iterator[str]:
+    for kind in KINDS:
+        slot = getattr(root, kind)
+        for key, default in (("provider", None), ("type", _DEFAULT_TYPES[kind])):
+            name = slot.get(key, default)
+            if not isinstance(name, str) or not name.isidentifier():
+                what = "a plugin package" if key == "provider" else "a class"
+                yield f"{place((kind, key))}: {kind}.{key}: must name {what}, got {name!r}"
+
+
+def _wrong_rules(
+    root: Root, place: Place, classes: Callable[[str], Sequence[str]]
+) -> Iterator[str]:
+    for key, rule in plain_rules(root).items():
+        kind, *path = key.split(".")
+        wrong = rules.why_never(key)
+        if wrong is None and kind == "session":
+            known = tuple(rules.leaves(Session))
+            wrong = (
+                f"no such key{near('.'.join(path), known)}; there are: {', '.join(known)}"
+                if ".".join(path) not in known
+                else rules.refused(Session, root.session.model_dump(), path, Rule(**rule))
+            )
+        only = rule.get("only")
+        if wrong is None and only is not None and only not in (there := classes(kind)):
+            wrong = f"only: no file in conf/{kind} chooses {only!r}{near(only, there)}; there are: {', '.join(there) or 'none'}"
+        if wrong is not None:
+            yield f"{place(('policy', 'allow', key))}: policy.allow: {key}: {wrong}"
+
+
+def plain_rules(root: Root) -> dict[str, dict[str, Any]]:
+    """`policy.allow` as the snapshot has it."""
+    allow = root.policy.allow
+    return {key: rule.model_dump(exclude_unset=True) for key, rule in allow.items() if rule}
+
+
+def _line(error: Mapping[str, Any], place: Place) -> str:
+    # A rule's own type stands in the path of what is wrong with it.
+    key = [str(part) for part in error["loc"]]
+    if key[:2] == ["policy", "allow"]:
+        del key[3:4]
+    shown = f"{place(tuple(key))}: {'.'.join(key)}"
+    match error["type"]:
+        case "extra_forbidden" if key[:2] != ["policy", "allow"]:
+            known = _known_keys(key[:-1])
+            return f"{shown}: no such key{near(key[-1], known)}; there are: {', '.join(known)}"
+        case "extra_forbidden":
+            return f"{shown}: no such key of this type of rule"
+        case "missing":
+            return f"{shown}: missing, required"
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f"{shown}: write type: str, int, float or bool, and what bounds it"
+        case "value_error":
+            return f"{shown}: {error['ctx']['error']}"
+    return f"{shown}: {error['msg'].lower()}, got {error['input']!r}"
+
+
+def _known_keys(path: Sequence[str]) -> list[str]:
     model: Any = Root
     for part in path:
         model = model.model_fields[part].annotation

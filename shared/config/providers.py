@@ -18,7 +18,9 @@ from typing import Any
 from livekit.agents import NotGiven, llm, stt, tts, vad
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from shared.config.snapshot import Slot
+from shared.config import rules
+from shared.config.policy import Rule
+from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError
 
 BASES: dict[str, tuple[type, ...]] = {
@@ -51,16 +53,47 @@ def check(slots: Iterable[Slot]) -> None:
     """Import every plugin that a call may get and check its keywords.
 
     Raises:
-        ConfigError: Names conf key, value and what would be right.
+        ConfigError: Everything that is wrong: conf key, value and what would be right.
     """
+    wrong = []
     for slot in slots:
-        model = _keyword_model(slot)
         try:
-            model.model_validate(dict(slot.keywords))
+            _keyword_model(slot).model_validate(dict(slot.keywords))
         except ValidationError as err:
-            raise ConfigError(
-                "; ".join(_explain(slot, dict(error)) for error in err.errors())
-            ) from None
+            wrong += [_explain(slot, dict(error)) for error in err.errors()]
+        except ConfigError as err:
+            wrong.append(str(err))
+    if wrong:
+        raise ConfigError("; ".join(dict.fromkeys(wrong)))
+
+
+def check_rules(snapshot: Snapshot) -> None:
+    """Check what `policy.allow` opens against the plugins it is open for.
+
+    Raises:
+        ConfigError: Each keyword that a plugin does not have, or of which it would not take all that the rule lets through.
+    """
+    wrong = []
+    for agent, allow in snapshot.allow.items():
+        slots = [slot for config in snapshot.variants[agent].values() for slot in config.slots]
+        for key, rule in allow.items():
+            wrong += [
+                f"policy.allow: {key}: {text}"
+                for slot in slots
+                if slot.kind == key.split(".")[0]
+                and rule.only in (None, slot.class_name)
+                and (text := _misfit(slot, key.split(".")[1], rule))
+            ]
+    if wrong:
+        raise ConfigError("; ".join(dict.fromkeys(wrong)))
+
+
+def _misfit(slot: Slot, keyword: str, rule: Rule) -> str | None:
+    """Why a plugin does not go with what a rule opens."""
+    model = _keyword_model(slot)
+    if keyword not in model.model_fields:
+        return f"{_unknown(slot, keyword)}. Open it with only: where another class is meant"
+    return rules.refused(model, slot.keywords, [keyword], rule)
 
 
 def _maker(slot: Slot) -> Callable[..., Any]:
@@ -129,7 +162,11 @@ def _explain(slot: Slot, error: Mapping[str, Any]) -> str:
     key = str(error["loc"][0])
     if error["type"] != "extra_forbidden":
         return f"{slot.kind}.{key}: {error['msg'].lower()}, got {error['input']!r}"
+    return f"{slot.kind}.{key}: {_unknown(slot, key)}"
+
+
+def _unknown(slot: Slot, key: str) -> str:
     known = sorted(_keyword_model(slot).model_fields)
     near = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
-    return f"{slot.kind}.{key}: {slot.class_name} has no such keyword; {hint}"
+    return f"{slot.class_name} has no such keyword; {hint}"

@@ -6,14 +6,14 @@ Knows the standard library only: a job loads it at its start.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shared.config.policy import check_dispatch
+from shared.config.policy import Rule, check_dispatch
 from shared.errors import ConfigError
 
-VERSION = 1
+VERSION = 2
 KINDS = ("stt", "tts", "llm", "vad")
 """The slots of a session, each a Hydra group."""
 
@@ -114,6 +114,11 @@ class CallConfig:
         """The plugins this call has."""
         return tuple(slot for slot in (self.stt, self.tts, self.llm, self.vad) if slot is not None)
 
+    @property
+    def classes(self) -> dict[str, str]:
+        """Slot to the class that serves it."""
+        return {slot.kind: slot.class_name for slot in self.slots}
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -123,6 +128,7 @@ class Snapshot:
         digest: Of conf, overrides and versions: equal digest, equal config.
         preload: Modules that the jobs' forkserver imports.
         variants: Agent name to profile to its config.
+        allow: Agent name to what is open to its dispatches, by key.
         endpoints: Plugin class to base URL, or to `in-process`.
     """
 
@@ -133,6 +139,7 @@ class Snapshot:
     policy: Mapping[str, Any]
     endpoints: Mapping[str, str]
     variants: Mapping[str, Mapping[str, CallConfig]]
+    allow: Mapping[str, Mapping[str, Rule]]
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -159,16 +166,49 @@ def resolve(
     agent: str,
     *,
     profile: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: object = None,
 ) -> CallConfig:
     """The config of one call of `agent`.
+
+    Args:
+        snapshot: What was composed.
+        agent: One of its agents.
+        profile: The profile that the dispatch names.
+        overrides: The `config` of the dispatch.
 
     Raises:
         PolicyError: The dispatch names a profile or sets a key that is not open to it.
     """
     profiles = snapshot.variants[agent]
-    check_dispatch(agent, profile, overrides or {}, profiles=tuple(profiles))
-    return profiles[profile or NO_PROFILE]
+    base = profiles.get(profile or NO_PROFILE) or profiles[NO_PROFILE]
+    chosen = check_dispatch(
+        agent,
+        profile,
+        {} if overrides is None else overrides,
+        profiles=tuple(profiles),
+        rules=snapshot.allow[agent],
+        classes=base.classes,
+    )
+    return _with(base, chosen) if chosen else base
+
+
+def _with(base: CallConfig, chosen: Mapping[str, Any]) -> CallConfig:
+    """`base` with these keys set, and a digest of its own."""
+    parts: dict[str, Any] = {}
+    for key, value in chosen.items():
+        root, name, *inner = key.split(".")
+        part = parts.get(root) or getattr(base, root)
+        if root != "session":
+            parts[root] = replace(part, keywords={**part.keywords, name: value})
+        elif inner:
+            parts[root] = replace(part, **{name: {**getattr(part, name), inner[0]: value}})
+        else:
+            parts[root] = replace(part, **{name: value})
+    return replace(base, digest=_digest(base.digest, json.dumps(chosen, sort_keys=True)), **parts)
+
+
+def _digest(*names: str) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:12]
 
 
 def load_snapshot(path: Path) -> Snapshot:
@@ -202,18 +242,21 @@ def from_plain(raw: Mapping[str, Any]) -> Snapshot:
             }
             for agent, profiles in raw["variants"].items()
         },
+        allow={
+            agent: {key: Rule(**rule) for key, rule in rules.items()}
+            for agent, rules in raw["allow"].items()
+        },
     )
 
 
 def _call_config(
     raw: Mapping[str, Any], agent: str, profile: str, variant: Mapping[str, Any]
 ) -> CallConfig:
-    names = "\0".join((raw["digest"], agent, profile))
     return CallConfig(
         agent=agent,
         env=raw["env"],
         profile=profile,
-        digest=hashlib.sha256(names.encode()).hexdigest()[:12],
+        digest=_digest(raw["digest"], agent, profile),
         session=SessionConfig(**variant["session"]),
         handoffs={
             name: tuple(profiles[NO_PROFILE]["handoffs"])

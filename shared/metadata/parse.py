@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.errors import MetadataError, Problem
+from shared.errors import MetadataError, Problem, pointer
 from shared.metadata.contract import MAX_DEPTH, CallMetadata, agent_of
 
 MAX_BYTES = 32 * 1024
@@ -25,7 +25,6 @@ MAX_UNKNOWN = 10
 """Unknown keys named in one error; the rest are counted."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
-_NAME_LIKE = re.compile(r"[A-Za-z_][\w.-]{0,39}|\d{1,4}")
 
 _TEXTS = {
     "missing": "missing, required",
@@ -142,12 +141,6 @@ def unknown_keys(fields: Iterable[str], model: type[CallMetadata]) -> list[Probl
         more = len(unknown) - MAX_UNKNOWN
         problems.append(Problem("", "metadata.unknown", f"{more} more unknown keys"))
     return problems
-
-
-def pointer(*parts: str | int) -> str:
-    """A JSON pointer. A key that does not look like a name is shown as *: it may be a value in the wrong place."""
-    shown = (str(part) if _NAME_LIKE.fullmatch(str(part)) else "*" for part in parts)
-    return "".join(f"/{part}" for part in shown)
 
 
 def _read(raw: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from shared import errors, prompts, registry
-from shared.config.compose import CONF, ensure_snapshot
+from shared.config.compose import ensure_snapshot
 from shared.config.environment import ROOT
+from shared.config.selection import CONF
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,38 +10,19 @@ from pathlib import Path
 import pytest
 
 from shared import registry
-from shared.config.compose import CONF, ensure_snapshot, environments
-from shared.config.snapshot import Snapshot, resolve
-from shared.errors import ConfigError, PolicyError
+from shared.config.compose import ensure_snapshot
+from shared.config.selection import CONF, environments
+from shared.config.snapshot import resolve
+from shared.errors import ConfigError
+from tests.shared.config.conftest import Compose
 
 ALL = registry.names()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("snapshots")
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    """A copy of conf/ that a test may change."""
-    return Path(shutil.copytree(CONF, tmp_path / "conf"))
-
-
-def composed(
-    store: Path,
-    *overrides: str,
-    env: str = "local",
-    agents: tuple[str, ...] = ("intake",),
-    conf: Path = CONF,
-) -> Snapshot:
-    return ensure_snapshot(agents, env, overrides, store=store, developer="ann", conf=conf)[0]
-
-
 @pytest.mark.parametrize("env", environments())
-def test_every_environment_composes_for_every_agent(store: Path, env: str) -> None:
+def test_every_environment_composes_for_every_agent(composed: Compose, env: str) -> None:
     """Each agent has a config with a voice, an ear and a model in each environment and profile."""
-    snapshot = composed(store, env=env, agents=ALL)
+    snapshot = composed(env=env, agents=ALL)
 
     for agent in ALL:
         for profile, config in snapshot.variants[agent].items():
@@ -57,21 +37,21 @@ def test_names_of_agents_and_conf_agree() -> None:
     assert {path.stem for path in (CONF / "agent").glob("*.yaml")} == set(ALL)
 
 
-def test_an_agent_brings_those_it_hands_over_to(store: Path) -> None:
+def test_an_agent_brings_those_it_hands_over_to(composed: Compose) -> None:
     """A host of intake can hand a call to support, so its snapshot has support's config too."""
-    assert set(composed(store).variants) == {"intake", "support"}
+    assert set(composed().variants) == {"intake", "support"}
 
 
 @pytest.mark.parametrize(
     ("env", "deployment"),
     [("local", ""), ("dev", "dev-ann"), ("staging", "staging"), ("prod", "")],
 )
-def test_each_environment_has_its_deployment(store: Path, env: str, deployment: str) -> None:
+def test_each_environment_has_its_deployment(composed: Compose, env: str, deployment: str) -> None:
     """Environments on one LiveKit project never take each other's calls."""
-    assert composed(store, env=env).server.deployment == deployment
+    assert composed(env=env).server.deployment == deployment
 
 
-def test_the_environment_wins_over_the_agent(store: Path, conf: Path) -> None:
+def test_the_environment_wins_over_the_agent(composed: Compose, conf: Path) -> None:
     """A plugin for one environment is one line in conf/env, whatever the agent's own file says."""
     (conf / "tts" / "elevenlabs.yaml").write_text("provider: elevenlabs\n")
     (conf / "tts" / "other.yaml").write_text("provider: other\n")
@@ -81,15 +61,15 @@ def test_the_environment_wins_over_the_agent(store: Path, conf: Path) -> None:
     env.write_text("# @package _global_\ndefaults: [{override /tts: elevenlabs}]\n")
 
     for name, provider in [("staging", "elevenlabs"), ("prod", "other")]:
-        slot = resolve(composed(store, env=name, conf=conf), "intake").tts
+        slot = resolve(composed(env=name, conf=conf), "intake").tts
         assert slot is not None
         assert slot.provider == provider
 
 
-def test_an_override_wins_over_everything(store: Path) -> None:
+def test_an_override_wins_over_everything(composed: Compose) -> None:
     """SET changes a value, adds a keyword that no file sets, and swaps an option."""
     config = resolve(
-        composed(store, "llm.temperature=0.1", "server.max_jobs=3", "stt=deepgram_nova"), "intake"
+        composed("llm.temperature=0.1", "server.max_jobs=3", "stt=deepgram_nova"), "intake"
     )
 
     assert config.llm is not None
@@ -111,36 +91,38 @@ def test_an_override_wins_over_everything(store: Path) -> None:
         pytest.param("env=prod", r"use AGENT, ENV", id="env"),
         pytest.param("policy.allow={}", r"not open to an override", id="policy"),
         pytest.param("llm.temperature", r"write it like llm.temperature=0.1", id="no value"),
-        pytest.param("llm.temperature=[", r"cannot be composed with SET=", id="grammar"),
+        pytest.param("llm.temperature=[", r"needs quotes of its own", id="grammar"),
     ],
 )
-def test_a_wrong_override_is_explained(store: Path, override: str, text: str) -> None:
+def test_a_wrong_override_is_explained(composed: Compose, override: str, text: str) -> None:
     """A typo names what is wrong and the nearest right name; Hydra's advice to add it is not passed on."""
     with pytest.raises(ConfigError, match=text) as caught:
-        composed(store, override)
+        composed(override)
 
     assert "To append" not in str(caught.value)
     assert "+" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("agents", "env"), [(("intak",), "local"), (("intake",), "prd")])
-def test_an_unknown_name_gets_the_nearest(store: Path, agents: tuple[str, ...], env: str) -> None:
+def test_an_unknown_name_gets_the_nearest(
+    composed: Compose, agents: tuple[str, ...], env: str
+) -> None:
     """A misspelt agent or environment is answered with the known ones."""
     with pytest.raises(ConfigError, match=r"did you mean (intake|prod)"):
-        composed(store, agents=agents, env=env)
+        composed(agents=agents, env=env)
 
 
-def test_the_stored_snapshot_is_the_composed_one(store: Path) -> None:
+def test_the_stored_snapshot_is_the_composed_one(composed: Compose) -> None:
     """The second start reads what the first one wrote, and both are equal."""
-    assert composed(store, "server.max_jobs=7") == composed(store, "server.max_jobs=7")
+    assert composed("server.max_jobs=7") == composed("server.max_jobs=7")
 
 
-def test_the_digest_follows_conf_and_overrides(store: Path, conf: Path) -> None:
+def test_the_digest_follows_conf_and_overrides(composed: Compose, conf: Path) -> None:
     """A changed file or override is another config; the same ones are the same."""
-    before = composed(store, conf=conf).digest
-    assert composed(store, "server.max_jobs=9", conf=conf).digest != before
+    before = composed(conf=conf).digest
+    assert composed("server.max_jobs=9", conf=conf).digest != before
     (conf / "tts" / "cartesia.yaml").write_text("provider: cartesia\nspeed: 1.1\n")
-    assert composed(store, conf=conf).digest != before
+    assert composed(conf=conf).digest != before
 
 
 def test_a_snapshot_is_read_without_hydra_pydantic_or_yaml(store: Path) -> None:
@@ -156,29 +138,9 @@ def test_a_snapshot_is_read_without_hydra_pydantic_or_yaml(store: Path) -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_a_dispatch_may_not_name_an_unknown_profile_or_set_a_closed_key(store: Path) -> None:
-    """Both are refused at once, with pointers and without the values."""
-    with pytest.raises(PolicyError) as caught:
-        resolve(
-            composed(store),
-            "intake",
-            profile="patiend",
-            overrides={"llm.base_url": "http://evil.example", "tts.voice": "x"},
-        )
-
-    text = str(caught.value)
-    assert [p.pointer for p in caught.value.problems] == [
-        "/profile",
-        "/config/llm.base_url",
-        "/config/tts.voice",
-    ]
-    assert "did you mean patient?" in text
-    assert "evil" not in text
-
-
-def test_a_profile_changes_what_it_says(store: Path) -> None:
+def test_a_profile_changes_what_it_says(composed: Compose) -> None:
     """`patient` waits longer for the end of a turn; the other settings stay."""
-    snapshot = composed(store)
+    snapshot = composed()
     patient, plain = resolve(snapshot, "intake", profile="patient"), resolve(snapshot, "intake")
 
     assert patient.session.endpointing["min_delay"] > plain.session.endpointing["min_delay"]
