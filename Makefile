@@ -14,7 +14,7 @@ VENV := .venv/bin
 ##@ Use
 .PHONY: help
 help: ## Print this
-	@awk '/^##@/ {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-10s %s\n", part[1], part[2]}' Makefile
+	@awk '/^##@/ {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-12s %s\n", part[1], part[2]}' Makefile
 	@printf '\nVariables\n  AGENT=intake,support  ENV=local|dev|staging|prod  SET="llm.temperature=0.1"\n  METADATA='"'"'{"user_id":"12345"}'"'"'  ROOM=name  ARGS="more words for the command"\n'
 
 .PHONY: run
@@ -27,6 +27,21 @@ call: ## Call AGENT with METADATA from a second terminal
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"
 	@$(SWITCHBOARD) call
 
+.PHONY: config
+config: ## Print the config of AGENT in ENV, with SET on top
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) config
+
+.PHONY: explain
+explain: ## Say where each value of a call comes from, and what of METADATA is refused
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) explain
+
+.PHONY: doctor
+doctor: ## Look for what would keep ENV from working: variables, keys, servers, network
+	$(INSTALL) local
+	@$(SWITCHBOARD) doctor
+
 ##@ Work on it
 .PHONY: install
 install: ## Set .venv up for development
@@ -37,11 +52,16 @@ test: install check ## Check and test everything; ARGS='tests/shared -k name' na
 	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
 
 .PHONY: check
-check: install ## Lint, types, layers
+check: install ## Lint, types, layers, files of conf
 	@$(VENV)/ruff check --quiet
 	@$(VENV)/ruff format --quiet --check
 	@$(VENV)/mypy
+	@SWITCHBOARD_ARGS= $(SWITCHBOARD) check-config --lint
 	@mkdir -p var && $(VENV)/lint-imports --no-cache > var/lint-imports.log 2>&1 || { cat var/lint-imports.log; exit 1; }
+
+.PHONY: check-config
+check-config: install ## Compose every config there is: agents, environments, profiles, options
+	@$(SWITCHBOARD) check-config
 
 .PHONY: bench
 bench: install ## Compare with a plain LiveKit worker; ARGS='--only start' for a part

@@ -29,10 +29,14 @@ class SwitchboardError(Exception):
 
 
 class ConfigError(SwitchboardError):
-    """Conf, an override or a name is wrong. The text quotes the value."""
+    """Conf, an override or a name is wrong; one text for each thing that is. They quote the value."""
 
     exit_code = 2
     default_code = "config.invalid"
+
+    def __init__(self, *texts: str, code: str | None = None) -> None:
+        super().__init__("; ".join(texts), code=code)
+        self.texts = texts
 
 
 @dataclass(frozen=True)

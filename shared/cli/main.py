@@ -126,6 +126,70 @@ def call(
     )
 
 
+Agent = Annotated[str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whose config.")]
+Profile = Annotated[str, typer.Option(help="One of conf/profile.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def config(
+    agent: Agent = None, profile: Profile = "none", as_json: AsJson = False, env: Env = None
+) -> None:
+    """Print the config of an agent as it is composed from conf/, with SWITCHBOARD_SET on top.
+
+    \b
+    switchboard config intake
+    SWITCHBOARD_SET='llm.temperature=0.1' switchboard config intake --env prod --profile patient
+    """  # noqa: D301 (as above)
+    settings = Settings.read(env=env)
+    from shared.cli import config as verb
+
+    verb.config(settings, agent or "", profile, as_json=as_json)
+
+
+@app.command()
+def explain(
+    agent: Agent = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SWITCHBOARD_METADATA",
+            help="What a dispatch would carry: JSON, or @ and the name of a file with it.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    env: Env = None,
+) -> None:
+    """Say where each value of a call's config and metadata comes from, and what of a dispatch is refused and why.
+
+    \b
+    switchboard explain intake --metadata '{"user_id":"1","profile":"patient","config":{"tts.speed":1.2}}'
+    switchboard explain intake --env prod --metadata @dispatch.json
+
+    Exits with 0 only where the dispatch would be taken.
+    """  # noqa: D301 (as above)
+    settings = Settings.read(env=env)
+    from shared.cli import explain as verb
+
+    verb.explain(settings, agent or "", metadata, as_json=as_json)
+
+
+@app.command("check-config")
+def check_config(
+    files_only: Annotated[
+        bool, typer.Option("--lint", help="Only the rules for files, without composing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check all of conf/: rules for its files, each agent in each environment with each profile, and each option of a slot.
+
+    Exits with 0 only where nothing is found.
+    """
+    from shared.cli import check_config as verb
+
+    verb.check_config(files_only=files_only, as_json=as_json)
+
+
 def main() -> NoReturn:
     """Run the command, with what `make` hands over in ARGS behind the words of the command line."""
     try:

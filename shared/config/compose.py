@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from shared.config.stored import digest_of, write
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
-    from shared.config.model import Root
+    from shared.config.model import Place, Root
 
 CLOSED = ("agent", "env", "profile", "developer", "hydra", "policy")
 """What SET may not override: these have a variable of their own, or are no business of a single run."""
@@ -49,7 +49,8 @@ def ensure_snapshot(
     Raises:
         ConfigError: A file, name or override is wrong; quotes it.
     """
-    check_names(conf, agents, env)
+    check_names(conf, "env", [env])
+    check_names(conf, "agent", agents)
     digest = digest_of(conf, agents, env, overrides, developer)
     path = store / f"{digest}.json"
     if path.is_file():
@@ -80,9 +81,9 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
             root = _compose(one)
             roots.setdefault(one.agent, {})[one.profile] = root
             for target in root.handoffs:
-                check_names(one.conf, [target], one.env)
+                check_names(one.conf, "agent", [target])
                 handed = replace(one, agent=target)
-                if target not in roots and handed not in waiting:
+                if one.profile not in roots.get(target, {}) and handed not in waiting:
                     waiting.append(handed)
     # what a host has once is nothing a profile may change
     general = next(iter(roots.values()))[NO_PROFILE]
@@ -157,7 +158,7 @@ def _compose(selection: Selection) -> Root:
         raise ConfigError(_explain(err, selection)) from None
     assert isinstance(raw, dict)
     plain = {str(key): value for key, value in raw.items()}
-    return checked(plain, partial(_place, selection), partial(_classes, conf))
+    return checked(plain, _places(selection), partial(_classes, conf))
 
 
 def _sources(selection: Selection) -> dict[Key, list[str]]:
@@ -179,12 +180,16 @@ def _sources(selection: Selection) -> dict[Key, list[str]]:
     return found
 
 
-def _place(selection: Selection, key: Key) -> str:
-    """What to look at where `key` is wrong: what set it, else what set the key above it."""
-    found = _sources(selection)
-    while key and key not in found:
-        key = key[:-1]
-    return found[key][-1] if key else f"conf for {selection}"
+def _places(selection: Selection) -> Place:
+    """Says what to look at where a key is wrong: what set it, else what set the key above it."""
+    found = cache(lambda: _sources(selection))
+
+    def place(key: Key) -> str:
+        while key and key not in found():
+            key = key[:-1]
+        return found()[key][-1] if key else f"conf for {selection}"
+
+    return place
 
 
 def _classes(conf: Path, kind: str) -> tuple[str, ...]:

@@ -100,10 +100,10 @@ def checked(raw: Mapping[str, Any], place: Place, classes: Callable[[str], Seque
     try:
         root = Root.model_validate(raw)
     except ValidationError as err:
-        raise ConfigError("; ".join(_line(dict(one), place) for one in err.errors())) from None
+        raise ConfigError(*(_line(dict(one), place) for one in err.errors())) from None
     wrong = [*_wrong_slots(root, place), *_wrong_rules(root, place, classes)]
     if wrong:
-        raise ConfigError("; ".join(wrong))
+        raise ConfigError(*wrong)
     return root
 
 
@@ -167,8 +167,7 @@ def _line(error: Mapping[str, Any], place: Place) -> str:
     shown = f"{place(tuple(key))}: {'.'.join(key)}"
     match error["type"]:
         case "extra_forbidden" if key[:2] != ["policy", "allow"]:
-            known = _known_keys(key[:-1])
-            return f"{shown}: no such key{near(key[-1], known)}; there are: {', '.join(known)}"
+            return f"{place(tuple(key))}: {unknown_key(tuple(key))}"
         case "extra_forbidden":
             return f"{shown}: no such key of this type of rule"
         case "missing":
@@ -180,8 +179,14 @@ def _line(error: Mapping[str, Any], place: Place) -> str:
     return f"{shown}: {error['msg'].lower()}, got {error['input']!r}"
 
 
-def _known_keys(path: Sequence[str]) -> list[str]:
+def unknown_key(key: Key) -> str | None:
+    """What to say about a key that nobody reads; `None` for one of the model's, or below a free part of it."""
     model: Any = Root
-    for part in path:
+    for depth, part in enumerate(key):
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return None
+        known = sorted(model.model_fields)
+        if part not in known:
+            return f"{'.'.join(key[: depth + 1])}: no such key{near(part, known)}; there are: {', '.join(known)}"
         model = model.model_fields[part].annotation
-    return sorted(model.model_fields)
+    return None

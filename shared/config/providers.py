@@ -11,7 +11,7 @@ import difflib
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from livekit.agents import NotGiven, llm, stt, tts, vad
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from shared.config import rules
+from shared.config.origins import Key
 from shared.config.policy import Rule
 from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError
@@ -49,43 +50,48 @@ def build(slot: Slot, endpoints: Mapping[str, str]) -> Any:
     return _maker(slot)(**keywords)
 
 
-def check(slots: Iterable[Slot]) -> None:
-    """Import every plugin that a call may get and check its keywords.
+def check(snapshot: Snapshot) -> None:
+    """Import every plugin that a call may get; check its keywords, and what `policy.allow` opens of it.
 
     Raises:
         ConfigError: Everything that is wrong: conf key, value and what would be right.
     """
-    wrong = []
+    wrong = [
+        text
+        for agent, profiles in snapshot.variants.items()
+        for config in profiles.values()
+        for _, text in misfits(config.slots, snapshot.allow[agent])
+    ]
+    if wrong:
+        raise ConfigError(*dict.fromkeys(wrong))
+
+
+def misfits(slots: Iterable[Slot], allow: Mapping[str, Rule]) -> Iterator[tuple[Key, str]]:
+    """Key and text of everything in which the slots and rules of one config do not fit the plugins."""
     for slot in slots:
         try:
             _keyword_model(slot).model_validate(dict(slot.keywords))
         except ValidationError as err:
-            wrong += [_explain(slot, dict(error)) for error in err.errors()]
+            for error in err.errors():
+                yield (slot.kind, str(error["loc"][0])), _explain(slot, dict(error))
         except ConfigError as err:
-            wrong.append(str(err))
-    if wrong:
-        raise ConfigError("; ".join(dict.fromkeys(wrong)))
+            yield (slot.kind, "provider"), str(err)
+            continue
+        for key, rule in allow.items():
+            kind, name, *_ = key.split(".")
+            if kind == slot.kind and rule.only in (None, slot.class_name):
+                text = _misfit(slot, name, rule)
+                if text is not None:
+                    yield ("policy", "allow", key), f"policy.allow: {key}: {text}"
 
 
-def check_rules(snapshot: Snapshot) -> None:
-    """Check what `policy.allow` opens against the plugins it is open for.
+def keywords(slot: Slot) -> frozenset[str]:
+    """What conf may set of a slot's plugin.
 
     Raises:
-        ConfigError: Each keyword that a plugin does not have, or of which it would not take all that the rule lets through.
+        ConfigError: There is no such plugin or class.
     """
-    wrong = []
-    for agent, allow in snapshot.allow.items():
-        slots = [slot for config in snapshot.variants[agent].values() for slot in config.slots]
-        for key, rule in allow.items():
-            wrong += [
-                f"policy.allow: {key}: {text}"
-                for slot in slots
-                if slot.kind == key.split(".")[0]
-                and rule.only in (None, slot.class_name)
-                and (text := _misfit(slot, key.split(".")[1], rule))
-            ]
-    if wrong:
-        raise ConfigError("; ".join(dict.fromkeys(wrong)))
+    return frozenset(_keyword_model(slot).model_fields)
 
 
 def _misfit(slot: Slot, keyword: str, rule: Rule) -> str | None:

@@ -43,17 +43,16 @@ def options(conf: Path, group: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (conf / group).glob("*.yaml")))
 
 
-def check_names(conf: Path, agents: Sequence[str], env: str) -> None:
-    """Refuse a name that conf/ has no file for.
+def check_names(conf: Path, group: str, names: Sequence[str]) -> None:
+    """Refuse a name that a group of conf/ has no file for.
 
     Raises:
         ConfigError: Quotes it, with the nearest one there is.
     """
-    for what, name, known in [
-        ("environment", env, environments(conf)),
-        *(("agent in conf/agent", agent, options(conf, "agent")) for agent in agents),
-    ]:
+    known = options(conf, group)
+    for name in names:
         if name not in known:
+            what = {"env": "environment"}.get(group, f"{group} in conf/{group}")
             raise ConfigError(
                 f"no {what} named {name!r}; there are: {', '.join(known)}{near(name, known)}"
             )

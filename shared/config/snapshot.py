@@ -179,6 +179,18 @@ def resolve(
     Raises:
         PolicyError: The dispatch names a profile or sets a key that is not open to it.
     """
+    base, chosen = allowed(snapshot, agent, profile, overrides)
+    return _with(base, chosen) if chosen else base
+
+
+def allowed(
+    snapshot: Snapshot, agent: str, profile: str | None, overrides: object
+) -> tuple[CallConfig, dict[str, Any]]:
+    """The composed config that a dispatch names, and the keys that it sets on it.
+
+    Raises:
+        PolicyError: As for `resolve`.
+    """
     profiles = snapshot.variants[agent]
     base = profiles.get(profile or NO_PROFILE) or profiles[NO_PROFILE]
     chosen = check_dispatch(
@@ -189,7 +201,7 @@ def resolve(
         rules=snapshot.allow[agent],
         classes=base.classes,
     )
-    return _with(base, chosen) if chosen else base
+    return base, chosen
 
 
 def _with(base: CallConfig, chosen: Mapping[str, Any]) -> CallConfig:

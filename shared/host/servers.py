@@ -46,8 +46,7 @@ def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -
 
 def _check(snapshot: Snapshot) -> None:
     """Find now what would fail in a call: plugins, keywords, classes, prompts."""
-    providers.check(snapshot.slots)
-    providers.check_rules(snapshot)
+    providers.check(snapshot)
     for name in snapshot.variants:
         registry.agent_class(name)
         prompts.check(registry.folder(name), registry.contract(name))

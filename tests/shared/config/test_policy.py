@@ -366,7 +366,7 @@ def test_rules_that_no_plugin_takes_stop_the_host(composed: Compose, conf: Path)
     )
 
     with pytest.raises(ConfigError) as caught:
-        providers.check_rules(composed(conf=conf))
+        providers.check(composed(conf=conf))
 
     for text in (
         "tts.volum: cartesia.TTS has no such keyword; did you mean volume?",
@@ -379,7 +379,7 @@ def test_rules_that_no_plugin_takes_stop_the_host(composed: Compose, conf: Path)
 
 def test_the_rules_as_shipped_fit_their_plugins(snapshot: Snapshot) -> None:
     """What conf opens is a keyword of the plugins it chooses."""
-    providers.check_rules(snapshot)
+    providers.check(snapshot)
 
 
 def test_it_costs_no_caller_any_time(snapshot: Snapshot) -> None:
