@@ -190,6 +190,21 @@ def check_config(
     verb.check_config(files_only=files_only, as_json=as_json)
 
 
+@app.command()
+def doctor(as_json: AsJson = False, env: Env = None) -> None:
+    """Look for what would keep an environment from working, and say what to do about it.
+
+    Network, versions, conf, variables, LiveKit and its key, hosts of the same name, sound, and each provider's key. In local the running
+    stack is asked, else the real services.
+
+    Exits with 0 only where nothing is wrong.
+    """
+    settings = Settings.read(env=env)
+    from shared.cli import doctor as verb
+
+    verb.doctor(settings, as_json=as_json)
+
+
 def main() -> NoReturn:
     """Run the command, with what `make` hands over in ARGS behind the words of the command line."""
     try:

@@ -38,8 +38,8 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
     )
     if settings.env == LOCAL:
         held = _hold(settings, snapshot)
-        endpoints = _local_endpoints(held.stack.providers_url, settings.variables)
-        _check_endpoints(snapshot, endpoints)
+        endpoints = local_endpoints(held.stack.providers_url, settings.variables)
+        check_endpoints(snapshot, endpoints)
         livekit = _local_livekit(settings, held)
         keys = dict.fromkeys(
             (name for names_of in PROVIDER_KEYS.values() for name in names_of),
@@ -58,7 +58,7 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
             if name in settings.variables
         }
     if held is None or settings.has_livekit:
-        _check_reachable(livekit["LIVEKIT_URL"])
+        check_reachable(livekit["LIVEKIT_URL"])
     _say_where(settings, snapshot, livekit["LIVEKIT_URL"], endpoints)
     environ = settings.for_host(
         livekit=livekit,
@@ -94,7 +94,7 @@ def _local_livekit(settings: Settings, held: HeldStack) -> dict[str, str]:
     }
 
 
-def _local_endpoints(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+def local_endpoints(url: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Where each plugin class finds its stand-in; the shapes differ, so does what the plugins want."""
     return {
         "deepgram.STT": f"{url}/v1/listen",
@@ -104,7 +104,7 @@ def _local_endpoints(url: str, variables: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
+def check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
     """A local call must not reach a provider by accident."""
     known = {**snapshot.endpoints, **endpoints}
     lost = [slot for slot in snapshot.slots if slot.kind != "vad" and slot.class_name not in known]
@@ -116,7 +116,7 @@ def _check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
         )
 
 
-def _check_reachable(url: str) -> None:
+def check_reachable(url: str) -> None:
     """Refuse to start where nothing answers; LiveKit itself would try for two minutes.
 
     Raises:
