@@ -60,6 +60,7 @@ _DOORS = {
     "deepgram.STTv2": _Door("https://api.deepgram.com/v2/listen", f"?model=flux-general-en&{_SOUND}", ("Authorization", "Token "), socket=True),
     "cartesia.TTS": _Door("https://api.cartesia.ai", "/tts/websocket?cartesia_version=2025-04-16", ("X-API-Key", ""), socket=True),
     "openai": _Door("https://api.openai.com/v1", "/models", _BEARER),
+    "xai": _Door("https://api.x.ai/v1", "/models", _BEARER),
     "groq": _Door("https://api.groq.com/openai/v1", "/models", _BEARER),
     "elevenlabs": _Door("https://api.elevenlabs.io/v1", "/models", ("xi-api-key", "")),
     "anthropic": _Door("https://api.anthropic.com", "/v1/models", ("x-api-key", ""), more=(("anthropic-version", "2023-06-01"),)),

@@ -29,8 +29,10 @@ PROVIDER_KEYS = {
     "google": ("GOOGLE_API_KEY",),
     "groq": ("GROQ_API_KEY",),
     "openai": ("OPENAI_API_KEY",),
+    "xai": ("XAI_API_KEY",),
 }
-"""What each provider's plugin reads by itself."""
+"""What each provider's plugin reads by itself. Of one that is not listed nothing is asked for before a call; outside of local its
+variables reach the host all the same, from `.env` too."""
 
 _NAMES_OF_LIVEKIT = ("LIVEKIT_AGENT_NAME", "LIVEKIT_AGENT_NAME_OVERRIDE", "LIVEKIT_WORKER_TOKEN")
 """Beat the name that conf gives an agent server, so no host gets them."""
@@ -132,7 +134,7 @@ class Settings:
         provider_names = {name for names in PROVIDER_KEYS.values() for name in names}
         final = {
             name: value
-            for name, value in self.exported.items()
+            for name, value in (self.exported if self.env == LOCAL else self.variables).items()
             if name not in provider_names | {*LIVEKIT, *_NAMES_OF_LIVEKIT, "OPENAI_BASE_URL"}
             and not name.startswith("SWITCHBOARD_")
         }

@@ -1,5 +1,6 @@
 """The shape of the composed config, checked when a snapshot is made: a misspelt key stops here, not in a call."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from shared.errors import ConfigError
 
 Place = Callable[[Key], str]
 """Where a key was set, for an error: file and line, or the override."""
+
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 _DEFAULT_TYPES = {"stt": "STT", "tts": "TTS", "llm": "LLM", "vad": "VAD"}
 
@@ -128,7 +131,8 @@ def _wrong_slots(root: Root, place: Place) -> Iterator[str]:
         slot = getattr(root, kind)
         for key, default in (("provider", None), ("type", _DEFAULT_TYPES[kind])):
             name = slot.get(key, default)
-            if not isinstance(name, str) or not name.isidentifier():
+            parts = str(name).split(".") if key == "type" else [name]
+            if not all(isinstance(part, str) and _NAME.fullmatch(part) for part in parts):
                 what = "a plugin package" if key == "provider" else "a class"
                 yield f"{place((kind, key))}: {kind}.{key}: must name {what}, got {name!r}"
 

@@ -7,9 +7,9 @@ URLs from `endpoints`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -19,7 +19,7 @@ from livekit.agents import NotGiven, llm, stt, tts, vad
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from shared.config import rules
-from shared.config.origins import Key
+from shared.config.origins import Key, near
 from shared.config.policy import Rule
 from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError
@@ -34,7 +34,9 @@ BASES: dict[str, tuple[type, ...]] = {
 IN_PROCESS = "in-process"
 """The endpoint of a class that opens no socket."""
 
-DENIED = frozenset({"self", "api_key", "api_secret", "base_url", "http_session", "client"})
+DENIED = re.compile(
+    r"self|client|http_session|(.*_)?(url|uri|api_key|secret|token|password|credentials)(_.*)?"
+)
 """Keywords that conf may never set: secrets, addresses and objects."""
 
 
@@ -61,6 +63,12 @@ def check(snapshot: Snapshot) -> None:
         for agent, profiles in snapshot.variants.items()
         for config in profiles.values()
         for _, text in misfits(config.slots, snapshot.allow[agent])
+    ]
+    wrong += [
+        f"endpoints: {slot.class_name}: it takes no base_url, its address is not ours to choose"
+        for slot in snapshot.slots
+        if snapshot.endpoints.get(slot.class_name, IN_PROCESS) != IN_PROCESS
+        and "base_url" not in inspect.signature(_maker(slot)).parameters
     ]
     if wrong:
         raise ConfigError(*dict.fromkeys(wrong))
@@ -119,11 +127,12 @@ def _find(slot: Slot) -> Any:
             f"{slot.kind}.provider: no LiveKit plugin {slot.provider!r} is installed."
             f" Try: pip install livekit-plugins-{slot.provider.replace('_', '-')}"
         ) from None
-    found = getattr(module, slot.type, None)
-    if found is None:
-        near = difflib.get_close_matches(slot.type, [n for n in dir(module) if n[0].isupper()], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{slot.kind}.type: {slot.module} has no {slot.type!r}{hint}")
+    found: Any = module
+    for part in slot.type.split("."):  # such as realtime.RealtimeModel
+        above, found = found, getattr(found, part, None)
+        if found is None:
+            hint = near(part, [name for name in dir(above) if name[0] != "_"])
+            raise ConfigError(f"{slot.kind}.type: {slot.module} has no {slot.type!r}{hint}")
     if not (isinstance(found, type) and issubclass(found, BASES[slot.kind])):
         raise ConfigError(f"{slot.kind}: {slot.class_name} is no {slot.kind} plugin")
     return found
@@ -135,7 +144,10 @@ def _model_of(maker: Callable[..., Any]) -> type[BaseModel]:
     hints = typing.get_type_hints(maker if inspect.ismethod(maker) else maker.__init__)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(maker).parameters.items():
-        if name in DENIED or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+        if DENIED.fullmatch(name) or parameter.kind in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        ):
             continue
         required = parameter.default is parameter.empty
         fields[name] = (_plain_type(hints.get(name, Any)), ... if required else None)
@@ -173,6 +185,5 @@ def _explain(slot: Slot, error: Mapping[str, Any]) -> str:
 
 def _unknown(slot: Slot, key: str) -> str:
     known = sorted(_keyword_model(slot).model_fields)
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
-    return f"{slot.class_name} has no such keyword; {hint}"
+    hint = near(key, known) or f"; it takes {', '.join(known)}"
+    return f"{slot.class_name} has no such keyword{hint}"

@@ -105,3 +105,17 @@ def test_a_host_gets_its_own_environment_and_nothing_that_renames_its_agents(
     read = HostSettings.read(final)
     assert read.endpoints == {"openai.LLM": "http://127.0.0.1:2/v1"}
     assert read.snapshot == tmp_path / "s.json"
+
+
+@pytest.mark.parametrize(("env", "arrives"), [("dev", True), ("local", False)])
+def test_the_variables_of_any_plugin_reach_the_host(
+    tmp_path: Path, env: str, arrives: bool
+) -> None:
+    """A plugin that nobody has listed finds its key, which stands in `.env`; in local nothing of the file counts."""
+    settings = Settings.read({}, env=env, root=written(tmp_path, "NEW_PLUGIN_KEY=n\n"))
+    final = settings.for_host(
+        livekit={}, keys={}, deployment="", snapshot=tmp_path, endpoints={},
+        turn_detector=False, holds=None,
+    )  # fmt: skip
+
+    assert ("NEW_PLUGIN_KEY" in final) is arrives
