@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config.origins import Key, Layer, entries, lines, near
+from shared.config.origins import Key, Layer, chosen_at, entries, lines, near
 from shared.config.selection import CONF, Selection, check_names, options
 from shared.config.snapshot import KINDS, NO_PROFILE, VERSION, Snapshot, from_plain, load_snapshot
 from shared.config.stored import digest_of, write
@@ -144,21 +144,21 @@ def _compose(selection: Selection) -> Root:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    from shared.config.model import checked
+    from shared.config.model import checked, classes_of
 
     conf = selection.conf
     words = _words(selection)
     try:
-        raw = OmegaConf.to_container(compose("config", words), resolve=True)
+        raw = OmegaConf.to_container(compose("config", words), resolve=True, throw_on_missing=True)
     except YAMLError:
         for file in sorted(conf.rglob("*.yaml")):
             entries(conf, file)  # says which one, and where
         raise
-    except (HydraException, OmegaConfBaseException) as err:
+    except (HydraException, OmegaConfBaseException, ValueError) as err:
         raise ConfigError(_explain(err, selection)) from None
     assert isinstance(raw, dict)
     plain = {str(key): value for key, value in raw.items()}
-    return checked(plain, _places(selection), partial(_classes, conf))
+    return checked(plain, _places(selection), partial(classes_of, conf))
 
 
 def _sources(selection: Selection) -> dict[Key, list[str]]:
@@ -192,28 +192,22 @@ def _places(selection: Selection) -> Place:
     return place
 
 
-def _classes(conf: Path, kind: str) -> tuple[str, ...]:
-    """The classes that some file of a group chooses."""
-    from shared.config.model import class_of
-
-    files = sorted((conf / kind).glob("*.yaml"))
-    plain = [{e.key[0]: e.value for e in entries(conf, file)} for file in files]
-    return tuple(dict.fromkeys(name for one in plain if (name := class_of(kind, one))))
-
-
 def _words(selection: Selection) -> list[str]:
     """The selection in Hydra's grammar.
 
     What an override sets is judged after composing, so each may name any key: Hydra's own answer to a typo is how to add it.
     """
-    conf = selection.conf
     overrides = []
     for override in selection.overrides:
         key, value = _read(override)
-        is_option = (conf / key).is_dir() and isinstance(value, str)
-        overrides.append(
-            override if is_option or override[0] == "~" else f"++{override.lstrip('+')}"
-        )
+        if override[0] == "~":
+            overrides.append(override)
+        elif known := options(selection.conf, key):
+            if value not in known:
+                raise ConfigError(_no_option(key, str(value), known))
+            overrides.append(f"{key}={value}")
+        else:
+            overrides.append(f"++{override.lstrip('+')}")
     return [
         f"agent={selection.agent}",
         f"env={selection.env}",
@@ -226,7 +220,7 @@ def _words(selection: Selection) -> list[str]:
 def _keys(override: str, conf: Path) -> list[Key]:
     """The single values that an override sets; none for one that chooses an option."""
     name, value = _read(override)
-    if override[0] == "~" or ((conf / name).is_dir() and isinstance(value, str)):
+    if override[0] == "~" or options(conf, name):
         return []
 
     def below(key: Key, inner: object) -> list[Key]:
@@ -249,7 +243,7 @@ def _read(override: str) -> tuple[str, object]:
         raise ConfigError(
             f"SET: {override!r} is not open to an override; use AGENT, ENV or a file in conf/"
         )
-    if "=" not in override and override[0] != "~":
+    if not root or ("=" not in override and override[0] != "~"):
         raise ConfigError(f"SET: {override!r} is no override, write it like llm.temperature=0.1")
     try:
         parsed = OverridesParser.create().parse_override(override)
@@ -257,28 +251,34 @@ def _read(override: str) -> tuple[str, object]:
         parsed = None
     if parsed is None or parsed.is_sweep_override() or parsed.package is not None:
         raise ConfigError(
-            f"SET: {override!r} cannot be read. A value with commas, blanks or brackets needs quotes of its own: SET=\"llm.model='a, b'\""
+            f"SET: {override!r} cannot be read. A value with blanks, commas, brackets or = needs quotes of its own: SET=\"llm.model='a, b'\""
         )
     return parsed.key_or_group, parsed.value()
+
+
+def _no_option(group: str, name: str, known: Sequence[str]) -> str:
+    there = f"; there are: {', '.join(known)}{near(name, known)}" if known else ""
+    return f"{group}={name}: no conf/{group}/{name}.yaml{there}"
 
 
 def _explain(err: Exception, selection: Selection) -> str:
     """Hydra's own words without its advice to add what is misspelt, and with the nearest name."""
     conf = selection.conf
-    missing = re.search(r"Could not find '(\w+)/(\w+)'", str(err))
-    if missing and (conf / missing[1]).is_dir():
-        known = options(conf, missing[1])
-        return f"{missing[1]}={missing[2]}: no conf/{missing[1]}/{missing[2]}.yaml; there are: {', '.join(known)}{near(missing[2], known)}"
+    if missing := re.search(r"In '(\S+)': Could not find '(\S+)/(\S+)'", str(err)):
+        file, group, name = missing.groups()
+        known = options(conf, group)
+        hint = "" if known else "; write another option like 'override /tts: cartesia'"
+        place = chosen_at(conf, group, name) or f"conf/{file}.yaml"
+        return f"{place}: {_no_option(group, name, known)}{hint}"
     text = re.split(r"\n?To append to your", str(err.__cause__ or err))[0]
     said = " ".join(
         line.strip()
         for line in text.splitlines()
         if "full_key" not in line and "object_type" not in line
     )
-    given = " ".join(selection.overrides)
-    return (
-        f"conf for {selection} cannot be composed{f' with SET={given!r}' if given else ''}: {said}"
-    )
+    key = getattr(err, "full_key", None)
+    place = _places(selection)(tuple(str(key).split("."))) if key else f"conf for {selection}"
+    return f"{place}: {said}"
 
 
 def _preload(variants: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.config import rules
-from shared.config.origins import Key, near
+from shared.config.origins import Key, entries, near
 from shared.config.policy import Rule
 from shared.config.snapshot import KINDS
 from shared.errors import ConfigError
@@ -124,6 +125,13 @@ def class_of(kind: str, raw: Mapping[str, Any]) -> str | None:
     """The class that a file of a group chooses, such as `cartesia.TTS`."""
     slot = slot_of(kind, raw) if raw.get("provider") else None
     return f"{slot['provider']}.{slot['type']}" if slot else None
+
+
+def classes_of(conf: Path, kind: str) -> tuple[str, ...]:
+    """The classes that the files of a slot's group choose."""
+    files = sorted((conf / kind).glob("*.yaml"))
+    plain = [{e.key[0]: e.value for e in entries(conf, file)} for file in files]
+    return tuple(dict.fromkeys(name for one in plain if (name := class_of(kind, one))))
 
 
 def _wrong_slots(root: Root, place: Place) -> Iterator[str]:

@@ -58,7 +58,7 @@ def entries(conf: Path, file: Path) -> list[Entry]:
     """Every key of a file in the order of its lines.
 
     Raises:
-        ConfigError: It is no YAML; names file and line.
+        ConfigError: It is no YAML, or gives a key twice; names file and line.
     """
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -67,7 +67,14 @@ def entries(conf: Path, file: Path) -> list[Entry]:
         raise ConfigError(f"{shown(conf, file, line)}: not YAML, {err.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as err:
         raise ConfigError(f"{shown(conf, file)}: not YAML, {err}") from None
-    return list(_walk(node, ())) if node else []
+    found = list(_walk(node, ())) if node else []
+    seen: set[Key] = set()
+    for entry in found:
+        if entry.key in seen:
+            key = ".".join(entry.key)
+            raise ConfigError(f"{shown(conf, file, entry.line)}: {key}: given twice, give it once")
+        seen.add(entry.key)
+    return found
 
 
 def _walk(node: yaml.Node, above: Key) -> Iterator[Entry]:
@@ -93,6 +100,16 @@ def lines(layers: Sequence[Layer]) -> dict[Key, list[str]]:
                 place = shown(layer.conf, layer.file, entry.line)
                 found.setdefault((*package, *entry.key), []).append(place)
     return found
+
+
+def chosen_at(conf: Path, group: str, option: str) -> str | None:
+    """Where a defaults list chooses this option."""
+    for file in sorted(conf.rglob("*.yaml")):
+        for entry in entries(conf, file):
+            listed = entry.key[0] == DEFAULTS and entry.key[-1] in (group, f"override /{group}")
+            if listed and entry.value == option:
+                return shown(conf, file, entry.line)
+    return None
 
 
 def near(name: str, known: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import yaml
 from shared.cli import config as config_verb
 from shared.cli import explain as explain_verb
 from shared.cli.check_config import check_config
+from shared.config.check import check
 from shared.config.environment import Settings
 from shared.config.selection import CONF
 from shared.errors import ConfigError, MetadataError, PolicyError, SwitchboardError
@@ -212,8 +213,8 @@ def test_the_exit_code_is_that_of_the_refusal(tmp_path: Path) -> None:
     assert "/config/llm.base_url: not open to a dispatch" in done.stderr
 
 
-def test_check_config_finds_what_only_one_config_has(conf: Path, capsys: Captured) -> None:
-    """Findings come all at once, each once, with file and line: a file's rule, an option's typo, an environment's value."""
+def test_check_config_finds_what_only_one_config_has(conf: Path) -> None:
+    """Findings come all at once, each once, with file and line: an option's typo, a missing plugin, an environment's value."""
     (conf / "tts" / "cartesia.yaml").write_text("provider: cartesia\nvoice: x\nmodle: sonic-3\n")
     (conf / "vad" / "other.yaml").write_text("provider: silerro\n")
     env = conf / "env" / "prod.yaml"
@@ -221,17 +222,28 @@ def test_check_config_finds_what_only_one_config_has(conf: Path, capsys: Capture
     for other in ("env/local", "env/dev", "profile/patient", "stt/none", "tts/none", "vad/none"):
         (conf / f"{other}.yaml").unlink()
 
-    with pytest.raises(ConfigError, match="conf: 4 to put right"):
-        check_config(files_only=False, as_json=True, conf=conf)
+    report = check(conf, ["support"])
 
-    said = json.loads(capsys.readouterr().out)
-    texts = {one["place"]: one["text"] for one in said["findings"]}
+    assert report.configs == 14
+    texts = {finding.place: finding.text for finding in report.findings}
+    assert len(texts) == len(report.findings) == 4
     assert texts["conf/tts/cartesia.yaml:3"] == (
         "tts.modle: cartesia.TTS has no such keyword; did you mean model?"
     )
     assert "pip install livekit-plugins-silerro" in texts["conf/vad/other.yaml:1"]
     assert "valid integer, got 'none'" in texts["conf/env/prod.yaml:3"]
     assert "did you mean deployment?" in texts["conf/env/prod.yaml:4"]
+
+
+def test_a_finding_is_a_failure(conf: Path, capsys: Captured) -> None:
+    """Each is a line, and the command ends with the exit code of conf."""
+    (conf / "profile" / "patient.yaml").write_text("session: {user_away_timeout: 9}\n")
+
+    with pytest.raises(ConfigError, match="conf: 1 to put right") as caught:
+        check_config(files_only=True, as_json=False, conf=conf)
+
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr().out.startswith("conf/profile/patient.yaml:1: the first line must be")
 
 
 def test_check_config_of_conf_as_shipped(capsys: Captured) -> None:

@@ -91,6 +91,9 @@ def test_an_override_wins_over_everything(composed: Compose) -> None:
         pytest.param("env=prod", r"use AGENT, ENV", id="env"),
         pytest.param("policy.allow={}", r"not open to an override", id="policy"),
         pytest.param("llm.temperature", r"write it like llm.temperature=0.1", id="no value"),
+        pytest.param("stt=[deepgram_nova]", r"no conf/stt/", id="list of options"),
+        pytest.param("+tts=cartesai", r"did you mean cartesia\?", id="plus"),
+        pytest.param("=x", r"is no override", id="no key"),
         pytest.param("llm.temperature=[", r"needs quotes of its own", id="grammar"),
     ],
 )
@@ -101,6 +104,33 @@ def test_a_wrong_override_is_explained(composed: Compose, override: str, text: s
 
     assert "To append" not in str(caught.value)
     assert "+" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("env/prod.yaml", "defaults: [{override /tts: cartesai}]", r"^conf/env/prod.yaml:2: tts=cartesai: .*did you mean cartesia\?"),
+        ("env/prod.yaml", "defaults: [{tts: cartesia}]", r"^conf/env/prod.yaml: .*'override /tts: cartesia'"),
+        ("env/prod.yaml", "defaults: 3", r"defaults must be a list"),
+        ("env/prod.yaml", "server: {port: 1, port: 2}", r"^conf/env/prod.yaml:2: server.port: given twice"),
+        ("env/prod.yaml", "server: {port: [}", r"^conf/env/prod.yaml:2: not YAML"),
+        ("env/prod.yaml", "server: 5", r"^conf/env/prod.yaml:2: server: .*got 5"),
+        ("env/prod.yaml", "server:\n  prot: 1", r"^conf/env/prod.yaml:3: server.prot: no such key; did you mean port\?"),
+        ("profile/patient.yaml", "session:\n  user_away_timeout: ${a.b}", r"^conf/profile/patient.yaml:3: Interpolation key 'a.b' not found"),
+        ("agent/intake.yaml", "handoffs: [suport]", r"did you mean support\?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_named_with_its_line(
+    composed: Compose, conf: Path, file: str, text: str, said: str
+) -> None:
+    """What is wrong in conf is answered in one line, with its place and what would be right."""
+    (conf / file).write_text(f"# @package _global_\n{text}\n")
+
+    with pytest.raises(ConfigError, match=said) as caught:
+        composed(env="prod", conf=conf)
+
+    assert "\n" not in str(caught.value)
+    assert str(conf) not in str(caught.value)
 
 
 @pytest.mark.parametrize(("agents", "env"), [(("intak",), "local"), (("intake",), "prd")])
