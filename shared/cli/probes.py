@@ -164,8 +164,11 @@ async def other_hosts(
     return found
 
 
-async def try_sound(server: Server) -> None:
-    """Send a tone from one participant to another, through the server.
+TONE = (8 * LOUD * np.sin(np.arange(RATE // 5) * 2 * np.pi * 440 / RATE)).astype("<i2").tobytes()
+
+
+async def try_sound(server: Server, *, tone: bytes = TONE, limit_s: float = SOUND_LIMIT_S) -> None:
+    """Send a tone from one participant to another, through the server, until it is heard.
 
     Raises:
         StackError: A participant cannot join, or nothing is heard.
@@ -180,9 +183,9 @@ async def try_sound(server: Server) -> None:
         await exchange.join(speaker, name, "speaker")
         microphone = Microphone()
         await microphone.publish(speaker)
-        async with asyncio.timeout(SOUND_LIMIT_S):
+        async with asyncio.timeout(limit_s):
             while ear.last is None:
-                await microphone.say(_TONE)
+                await microphone.say(tone)
     except TimeoutError:
         raise StackError(
             f"no sound gets through LiveKit at {server.url}: signalling works, media does not."
@@ -197,6 +200,3 @@ async def try_sound(server: Server) -> None:
             if room.isconnected():
                 await room.disconnect()
         await exchange.close()
-
-
-_TONE = (8 * LOUD * np.sin(np.arange(RATE // 5) * 2 * np.pi * 440 / RATE)).astype("<i2").tobytes()

@@ -13,6 +13,7 @@ import pytest
 from livekit import api, rtc
 
 from shared.cli.doctor import Finding, doctor, examine, network, versions
+from shared.cli.probes import TONE, Server, try_sound
 from shared.config.environment import Settings
 from shared.dispatch.identity import HOST
 from shared.errors import ConfigError, ProviderError, StackError
@@ -129,6 +130,17 @@ async def test_a_provider_that_does_not_answer_is_named(var: Path, running: Held
         wrong = f"'endpoints={{openai.LLM: \"{address}\"}}'"
         own = as_dev(var, running, SWITCHBOARD_SET=wrong, DEEPGRAM_API_KEY="", CARTESIA_API_KEY="")
         assert code in [finding.code for finding in await found(own)]
+
+
+async def test_sound_that_does_not_get_through_is_found(running: HeldStack) -> None:
+    """Joining is not enough: it is heard, or it is a finding that says which ports to open."""
+    stack = running.stack
+    server = Server(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
+
+    with pytest.raises(StackError, match="no sound gets through .* Open UDP") as caught:
+        await try_sound(server, tone=bytes(len(TONE)), limit_s=1.0)
+
+    assert caught.value.code == "livekit.media"
 
 
 async def test_hosts_of_one_name_are_found(var: Path, running: HeldStack) -> None:
