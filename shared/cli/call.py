@@ -10,6 +10,7 @@ from pathlib import Path
 from shared import registry
 from shared.cli.hosts import RunningHost, find_host, running_hosts
 from shared.config.environment import LOCAL, Settings
+from shared.config.snapshot import load_snapshot, resolve
 from shared.errors import ConfigError, DispatchError
 from shared.metadata.parse import parse_metadata
 
@@ -41,6 +42,7 @@ def call(settings: Settings, wish: Wish) -> None:
     Raises:
         ConfigError: The agent's name, a text or a recording is wrong.
         MetadataError: The metadata does not fit the agent's contract.
+        PolicyError: It asks for what the host keeps closed.
         DispatchError: The agent is not running, did not come or did not speak.
         StackError: LiveKit or the local voice is not there.
     """
@@ -53,6 +55,13 @@ def call(settings: Settings, wish: Wish) -> None:
     metadata = parse_metadata(wish.metadata or DEMO, registry.contract(wish.agent))
     _check_turns(wish.turns)
     host = _host(settings, wish.agent)
+    if host.snapshot is not None:
+        resolve(
+            load_snapshot(host.snapshot),
+            wish.agent,
+            profile=metadata.profile,
+            overrides=metadata.config,
+        )
     from shared.cli.dial import dial
 
     dial(settings, wish, metadata, host)

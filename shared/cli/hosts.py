@@ -20,7 +20,11 @@ _SAY_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class RunningHost:
-    """A process that serves agents, registered or about to be."""
+    """A process that serves agents, registered or about to be.
+
+    Attributes:
+        snapshot: Where its config is stored.
+    """
 
     pid: int
     agents: tuple[str, ...]
@@ -28,6 +32,7 @@ class RunningHost:
     deployment: str
     livekit_url: str
     ready_url: str
+    snapshot: Path | None = None
 
 
 def running_hosts(run_dir: Path) -> list[RunningHost]:
@@ -103,6 +108,7 @@ def _read(file: Path) -> RunningHost | None:
             deployment=said["deployment"],
             livekit_url=said["livekit_url"],
             ready_url=said["ready_url"],
+            snapshot=Path(said["snapshot"]) if said.get("snapshot") else None,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

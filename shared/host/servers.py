@@ -209,6 +209,7 @@ class Host:
             "deployment": self.snapshot.server.deployment,
             "livekit_url": self.settings.livekit_url,
             "ready_url": ready_url,
+            "snapshot": str(self.settings.snapshot),
         }
 
     def _listen_for_signals(self) -> None:

@@ -137,7 +137,7 @@ async def test_sound_that_does_not_get_through_is_found(running: HeldStack) -> N
     stack = running.stack
     server = Server(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
 
-    with pytest.raises(StackError, match="no sound gets through .* Open UDP") as caught:
+    with pytest.raises(StackError, match=r"no sound gets through .* Open UDP") as caught:
         await try_sound(server, tone=bytes(len(TONE)), limit_s=1.0)
 
     assert caught.value.code == "livekit.media"

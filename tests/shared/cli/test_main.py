@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.config.compose import ensure_snapshot
 from shared.errors import SwitchboardError
 
 COMMAND = (sys.executable, "-m", "shared.cli.main")
@@ -160,6 +161,23 @@ def test_a_host_without_its_stack_is_said(tmp_path: Path) -> None:
 
     assert done.returncode == 6
     assert "the local stack is not running" in done.stderr
+
+
+def test_what_policy_refuses_is_said_before_a_call(tmp_path: Path) -> None:
+    """The running host's own rules judge the dispatch: each key is named, no value, and nobody is called."""
+    stored = ensure_snapshot(("intake",), "local", (), store=tmp_path, developer="ann")[1]
+    _host_file(tmp_path, os.getpid(), snapshot=str(stored))
+    asked = '{"user_id":"1","profile":"patiend","config":{"tts.sped":"hush","llm.base_url":"hush"}}'
+
+    done = switchboard(tmp_path, "call", "intake", "--metadata", asked)
+
+    assert done.returncode == 4
+    assert "/profile: no such profile, intake has none, patient; did you mean patient?" in (
+        done.stderr
+    )
+    assert "/config/tts.sped: not open to a dispatch; did you mean tts.speed?" in done.stderr
+    assert "/config/llm.base_url: not open to a dispatch" in done.stderr
+    assert "hush" not in done.stderr
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
