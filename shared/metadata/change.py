@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from shared.errors import MetadataError, Problem
+from shared.errors import MetadataError, Problem, pointer
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import Live, marked
-from shared.metadata.parse import check_metadata, pointer, unknown_keys
+from shared.metadata.parse import check_metadata, unknown_keys
 
 M = TypeVar("M", bound=CallMetadata)
 
