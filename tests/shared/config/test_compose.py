@@ -93,6 +93,8 @@ def test_an_override_wins_over_everything(composed: Compose) -> None:
         pytest.param("llm.temperature", r"write it like llm.temperature=0.1", id="no value"),
         pytest.param("stt=[deepgram_nova]", r"no conf/stt/", id="list of options"),
         pytest.param("+tts=cartesai", r"did you mean cartesia\?", id="plus"),
+        pytest.param("tts.voice=???", r"SET tts.voice=\?\?\?: Missing", id="mandatory"),
+        pytest.param("tts.voice=${oc.env:HOME}", r"not open to an override", id="variable"),
         pytest.param("=x", r"is no override", id="no key"),
         pytest.param("llm.temperature=[", r"needs quotes of its own", id="grammar"),
     ],
@@ -184,3 +186,16 @@ def test_conf_holds_no_code_and_no_secret() -> None:
         text = path.read_text().lower()
         for word in ("_target_", "oc.env", "api_key", "secret", "password"):
             assert word not in text, f"{path}: {word}"
+
+
+def test_a_profile_changes_nothing_of_the_host(composed: Compose, conf: Path) -> None:
+    """What a host has once comes from conf without a profile, however the profiles are named."""
+    for name in ("aaa", "zzz"):
+        (conf / "profile" / f"{name}.yaml").write_text(
+            "# @package _global_\nserver: {max_jobs: 1}\npolicy: {allow: {tts.speed: null}}\n"
+        )
+
+    snapshot = composed(conf=conf)
+
+    assert snapshot.server.max_jobs == 8
+    assert "tts.speed" in snapshot.allow["intake"]

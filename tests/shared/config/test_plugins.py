@@ -116,3 +116,11 @@ def test_what_is_no_plugin_of_the_slot_is_refused(
 
     with pytest.raises(ConfigError, match=said):
         providers.check(composed("tts=other", conf=conf))
+
+
+def test_an_address_for_a_class_that_takes_none_is_refused(composed: Compose) -> None:
+    """An endpoint that a plugin would not go to stops the host: the call would go elsewhere."""
+    snapshot = composed("endpoints={inference.VAD: 'http://127.0.0.1:1'}")
+
+    with pytest.raises(ConfigError, match=r"endpoints: inference.VAD: it takes no base_url"):
+        providers.check(snapshot)

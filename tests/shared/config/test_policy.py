@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import providers
+from shared.config.policy import Rule
 from shared.config.selection import CONF
 from shared.config.snapshot import CallConfig, Snapshot, resolve
 from shared.errors import ConfigError, PolicyError
@@ -139,6 +140,24 @@ def test_what_does_not_fit_its_rule_is_refused(
     assert error.problems[0].text.startswith(f"not {wanted}")
     if isinstance(value, str) and len(value) > 2:
         assert value.strip() not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [("x" * 200, True), ("x" * 201, False), ("a\x1b[31m", False), ("a\u200bb", False), ("a\ud800", False)],
+    ids=["long", "too long", "terminal codes", "zero-width", "half a character"],
+)  # fmt: skip
+def test_a_generous_pattern_lets_no_hidden_characters_through(text: str, fits: bool) -> None:
+    """Whatever the pattern says, a text is short and can be seen whole."""
+    assert Rule("str", pattern=".*").fits(text) is fits
+
+
+def test_keys_are_counted_before_they_are_judged(snapshot: Snapshot) -> None:
+    """Of thousands of keys a few are named, and how many there are."""
+    problems = refusal(snapshot, {f"tts.k{n}": n for n in range(5000)}).problems
+
+    assert [p.text for p in problems if p.code == "policy.limit"] == ["5000 keys, at most 16"]
+    assert len(problems) == 17
 
 
 ATTACKS: list[tuple[str, Any]] = [
