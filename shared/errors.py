@@ -11,6 +11,7 @@
 Each error has a stable `code` such as `metadata.missing`; its text says what failed, what would be right and what to type.
 """
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,12 @@ def pointer(*parts: str | int) -> str:
     """A JSON pointer. A key that does not look like a name is shown as *: it may be a value in the wrong place."""
     shown = (str(part) if _NAME_LIKE.fullmatch(str(part)) else "*" for part in parts)
     return "".join(f"/{part}" for part in shown)
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """A hint at the nearest of the known names, where one is near."""
+    found = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 class ProblemsError(SwitchboardError):

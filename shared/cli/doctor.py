@@ -158,14 +158,15 @@ def _variables(settings: Settings, snapshot: Snapshot) -> Finding:
 
 
 def _site(settings: Settings, snapshot: Snapshot) -> _Site | None:
-    """Where calls go; `None` in local while no stack runs."""
+    """Where calls go; `None` in local while no stack runs and no server was exported."""
     own = [settings.variables.get(name, "") for name in LIVEKIT]
     server = Server(*own) if all(own) else None
     if settings.env != LOCAL:
         return _Site(server, snapshot.endpoints, settings.variables)
     running = stack.find(settings.var / "run")
     if running is None:
-        return None
+        addresses = local_endpoints("", settings.variables)
+        return _Site(server, addresses, settings.variables) if server else None
     if not settings.has_livekit:
         server = Server(running.livekit_url, running.livekit_api_key, running.livekit_api_secret)
     endpoints = local_endpoints(running.providers_url, settings.variables)

@@ -14,11 +14,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config.origins import Key, Layer, chosen_at, entries, lines, near
+from shared.config.origins import Key, Layer, chosen_at, entries, lines
 from shared.config.selection import CONF, Selection, check_names, options
 from shared.config.snapshot import KINDS, NO_PROFILE, VERSION, Snapshot, from_plain, load_snapshot
 from shared.config.stored import digest_of, write
-from shared.errors import ConfigError
+from shared.errors import ConfigError, near
 
 if TYPE_CHECKING:
     from shared.config.model import Place, Root

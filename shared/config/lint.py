@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.config.model import slot_of, unknown_key
-from shared.config.origins import DEFAULTS, Entry, entries, near, shown
+from shared.config.origins import DEFAULTS, Entry, entries, shown
 from shared.config.snapshot import KINDS, Slot
-from shared.errors import ConfigError
+from shared.errors import ConfigError, near
 
 HEADER = "# @package _global_"
 GLOBAL = ("agent", "env", "profile")

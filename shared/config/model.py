@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.config import rules
-from shared.config.origins import Key, entries, near
+from shared.config.origins import Key, entries
 from shared.config.policy import Rule
 from shared.config.snapshot import KINDS
-from shared.errors import ConfigError
+from shared.errors import ConfigError, near
 
 Place = Callable[[Key], str]
 """Where a key was set, for an error: file and line, or the override."""

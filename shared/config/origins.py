@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +109,3 @@ def chosen_at(conf: Path, group: str, option: str) -> str | None:
             if listed and entry.value == option:
                 return shown(conf, file, entry.line)
     return None
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """A hint at the nearest of the known names, where one is near."""
-    found = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -4,13 +4,12 @@ A value of a dispatch is data. It is compared with its rule and put into the com
 as an interpolation. Knows the standard library only: every job and dispatcher loads it.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import PolicyError, Problem, pointer
+from shared.errors import PolicyError, Problem, near, pointer
 
 MAX_KEYS = 16
 """Keys of the config in one dispatch."""
@@ -90,7 +89,7 @@ def check_dispatch(
     """
     problems = []
     if profile is not None and profile not in profiles:
-        text = f"no such profile, {agent} has {', '.join(profiles)}{_near(profile, profiles)}"
+        text = f"no such profile, {agent} has {', '.join(profiles)}{near(profile, profiles)}"
         problems.append(Problem("/profile", "policy.profile", text))
     chosen: dict[str, Any] = {}
     if not isinstance(config, Mapping):
@@ -133,7 +132,7 @@ def _problem(
     rule = rules.get(key)
     if rule is None:
         open_keys = [name for name, other in rules.items() if is_open(name, other, classes)]
-        hint = _near(key, open_keys) or f"; open are: {', '.join(open_keys) or 'none'}"
+        hint = near(key, open_keys) or f"; open are: {', '.join(open_keys) or 'none'}"
         return "policy.closed", f"not open to a dispatch{hint}"
     if not is_open(key, rule, classes):
         kind = key.partition(".")[0]
@@ -147,8 +146,3 @@ def is_open(key: str, rule: Rule, classes: Mapping[str, str]) -> bool:
     """Whether the rule holds where these classes serve the slots."""
     kind = key.partition(".")[0]
     return kind == "session" or (kind in classes and rule.only in (None, classes[kind]))
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""

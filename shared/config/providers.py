@@ -13,16 +13,18 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livekit.agents import NotGiven, llm, stt, tts, vad
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from shared.config import rules
-from shared.config.origins import Key, near
 from shared.config.policy import Rule
 from shared.config.snapshot import Slot, Snapshot
-from shared.errors import ConfigError
+from shared.errors import ConfigError, near
+
+if TYPE_CHECKING:
+    from shared.config.origins import Key
 
 BASES: dict[str, tuple[type, ...]] = {
     "stt": (stt.STT,),

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.config.origins import near
 from shared.config.snapshot import NO_PROFILE
-from shared.errors import ConfigError
+from shared.errors import ConfigError, near
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

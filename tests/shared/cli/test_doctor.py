@@ -185,6 +185,21 @@ async def test_without_a_stack_it_says_so(tmp_path: Path) -> None:
     assert await found(settings(tmp_path)) == []
 
 
+async def test_an_exported_server_is_tried_without_a_stack(
+    tmp_path: Path, running: HeldStack
+) -> None:
+    """In local only a server that was exported by hand counts, and it is asked like any other."""
+    stack = running.stack
+    own = settings(
+        tmp_path,
+        LIVEKIT_URL=stack.livekit_url,
+        LIVEKIT_API_KEY=stack.livekit_api_key,
+        LIVEKIT_API_SECRET=stack.livekit_api_secret,
+    )
+
+    assert [f.code for f in await found(own, "ok")][-2:] == ["livekit", "sound"]
+
+
 async def test_a_plugin_without_a_stand_in_is_found(tmp_path: Path) -> None:
     """What `make run` would refuse in local, doctor says too."""
     (finding,) = await found(
