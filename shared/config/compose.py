@@ -150,10 +150,10 @@ def _compose(selection: Selection) -> Root:
     words = _words(selection)
     try:
         raw = OmegaConf.to_container(compose("config", words), resolve=True, throw_on_missing=True)
-    except YAMLError:
+    except YAMLError as err:
         for file in sorted(conf.rglob("*.yaml")):
             entries(conf, file)  # says which one, and where
-        raise
+        raise ConfigError(f"conf for {selection}: {' '.join(str(err).split())}") from None
     except (HydraException, OmegaConfBaseException, ValueError) as err:
         raise ConfigError(_explain(err, selection)) from None
     assert isinstance(raw, dict)
