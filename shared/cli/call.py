@@ -60,6 +60,7 @@ def call(settings: Settings, wish: Wish) -> None:
             load_snapshot(host.snapshot),
             wish.agent,
             profile=metadata.profile,
+            locale=metadata.locale,
             overrides=metadata.config,
         )
     from shared.cli.dial import dial

@@ -82,16 +82,19 @@ def judge(snapshot: Snapshot, agent: str, raw: str) -> Judged:
         shown = _fields(merge.load(model, job=raw))
     except MetadataError as err:
         refused.append(err)
-    profile = fields.get("profile")
-    if not isinstance(profile, str):
-        profile = None  # judged above
+    profile, locale = (_text(fields.get(name)) for name in ("profile", "locale"))
+    overrides = fields.get("config")
     try:
-        config = resolve(snapshot, agent, profile=profile, overrides=fields.get("config"))
-        chosen = allowed(snapshot, agent, profile, fields.get("config"))[1]
+        config = resolve(snapshot, agent, profile=profile, locale=locale, overrides=overrides)
+        chosen = allowed(snapshot, agent, profile, locale, overrides)[1]
     except PolicyError as err:
         refused.append(err)
         config, chosen = resolve(snapshot, agent), {}
     return Judged(config, chosen, shown, refused)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None  # judged as metadata
 
 
 def _fields(loaded: merge.Loaded[CallMetadata]) -> list[Field]:

@@ -87,6 +87,7 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
                     waiting.append(handed)
     # what a host has once is nothing a profile may change
     general = next(iter(roots.values()))[NO_PROFILE]
+    check_names(selections[0].conf, "profile", tuple(general.languages.values()))
     variants = {
         agent: {
             profile: {
@@ -106,6 +107,7 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
         "policy": {"on_misfit": general.policy.on_misfit},
         "endpoints": general.endpoints,
         "variants": variants,
+        "languages": general.languages,
         "allow": {agent: plain_rules(profiles[NO_PROFILE]) for agent, profiles in roots.items()},
     }
 

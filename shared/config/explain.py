@@ -39,6 +39,7 @@ def as_conf(snapshot: Snapshot, config: CallConfig) -> dict[str, Any]:
             **snapshot.policy,
             "allow": {key: _written(asdict(rule)) for key, rule in rules.items()},
         },
+        "languages": dict(snapshot.languages),
         "endpoints": dict(snapshot.endpoints),
         "handoffs": list(config.handoffs[config.agent]),
     }

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -86,6 +86,7 @@ class Root(_Strict):
     session: Session
     server: Server
     policy: Policy
+    languages: dict[Annotated[str, Field(pattern="^[a-z]{2,3}$")], str]
     endpoints: dict[str, str]
     handoffs: list[str]
 

@@ -13,7 +13,7 @@ from typing import Any
 from shared.config.policy import Rule, check_dispatch
 from shared.errors import ConfigError
 
-VERSION = 2
+VERSION = 3
 KINDS = ("stt", "tts", "llm", "vad")
 """The slots of a session, each a Hydra group."""
 
@@ -128,6 +128,7 @@ class Snapshot:
         digest: Of conf, overrides and versions: equal digest, equal config.
         preload: Modules that the jobs' forkserver imports.
         variants: Agent name to profile to its config.
+        languages: Language, such as `es`, to the profile that speaks it.
         allow: Agent name to what is open to its dispatches, by key.
         endpoints: Plugin class to base URL, or to `in-process`.
     """
@@ -139,6 +140,7 @@ class Snapshot:
     policy: Mapping[str, Any]
     endpoints: Mapping[str, str]
     variants: Mapping[str, Mapping[str, CallConfig]]
+    languages: Mapping[str, str]
     allow: Mapping[str, Mapping[str, Rule]]
 
     @property
@@ -166,6 +168,7 @@ def resolve(
     agent: str,
     *,
     profile: str | None = None,
+    locale: str | None = None,
     overrides: object = None,
 ) -> CallConfig:
     """The config of one call of `agent`.
@@ -174,17 +177,18 @@ def resolve(
         snapshot: What was composed.
         agent: One of its agents.
         profile: The profile that the dispatch names.
+        locale: The caller's; its language chooses a profile where the dispatch names none.
         overrides: The `config` of the dispatch.
 
     Raises:
         PolicyError: The dispatch names a profile or sets a key that is not open to it.
     """
-    base, chosen = allowed(snapshot, agent, profile, overrides)
+    base, chosen = allowed(snapshot, agent, profile, locale, overrides)
     return _with(base, chosen) if chosen else base
 
 
 def allowed(
-    snapshot: Snapshot, agent: str, profile: str | None, overrides: object
+    snapshot: Snapshot, agent: str, profile: str | None, locale: str | None, overrides: object
 ) -> tuple[CallConfig, dict[str, Any]]:
     """The composed config that a dispatch names, and the keys that it sets on it.
 
@@ -192,6 +196,7 @@ def allowed(
         PolicyError: As for `resolve`.
     """
     profiles = snapshot.variants[agent]
+    profile = profile or snapshot.languages.get((locale or "").partition("-")[0].lower())
     base = profiles.get(profile or NO_PROFILE) or profiles[NO_PROFILE]
     chosen = check_dispatch(
         agent,
@@ -254,6 +259,7 @@ def from_plain(raw: Mapping[str, Any]) -> Snapshot:
             }
             for agent, profiles in raw["variants"].items()
         },
+        languages=raw["languages"],
         allow={
             agent: {key: Rule(**rule) for key, rule in rules.items()}
             for agent, rules in raw["allow"].items()

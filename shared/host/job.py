@@ -81,7 +81,13 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         room=job.room.metadata,
     )
     metadata = loaded.metadata
-    config = resolve(warm.snapshot, agent, profile=metadata.profile, overrides=metadata.config)
+    config = resolve(
+        warm.snapshot,
+        agent,
+        profile=metadata.profile,
+        locale=metadata.locale,
+        overrides=metadata.config,
+    )
     redactor = Redactor.of(metadata)
     call_key = call_id(attributes, job.dispatch_id)
     logs.bind_call(

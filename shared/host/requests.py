@@ -107,7 +107,11 @@ class Offers:
 
     def _config(self, metadata: CallMetadata) -> CallConfig:
         return resolve(
-            self.snapshot, self.agent, profile=metadata.profile, overrides=metadata.config
+            self.snapshot,
+            self.agent,
+            profile=metadata.profile,
+            locale=metadata.locale,
+            overrides=metadata.config,
         )
 
     async def _accept(self, request: JobRequest, call: str, config: CallConfig) -> None:

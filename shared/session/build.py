@@ -8,7 +8,7 @@ from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm, st
 from livekit.agents.types import NOT_GIVEN
 
 from shared.config import providers
-from shared.config.snapshot import CallConfig, Slot
+from shared.config.snapshot import CallConfig, SessionConfig, Slot
 from shared.session.call import Call
 
 
@@ -44,11 +44,8 @@ def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
         "interruption": _given(config.interruption),
         "preemptive_generation": dict(config.preemptive_generation),
     }
-    if config.turn_detection == "inference":
-        # Named, or LiveKit would pick its cloud model as soon as it sees an API key.
-        handling["turn_detection"] = inference.TurnDetector(version="v1-mini")
-    elif config.turn_detection is not None:
-        handling["turn_detection"] = config.turn_detection
+    if config.turn_detection is not None:
+        handling["turn_detection"] = turn_detection(config)
     return AgentSession[Call](
         userdata=call,
         stt=plugins.stt or NOT_GIVEN,
@@ -58,6 +55,14 @@ def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
         turn_handling=cast(TurnHandlingOptions, handling),
         user_away_timeout=config.user_away_timeout,
     )
+
+
+def turn_detection(config: SessionConfig) -> Any:
+    """What decides that the caller's turn is over, as LiveKit takes it."""
+    if config.turn_detection == "inference":
+        # Named, or LiveKit would pick its cloud model as soon as it sees an API key.
+        return inference.TurnDetector(version="v1-mini")
+    return config.turn_detection
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from livekit.agents import AgentSession, EndpointingOptions
 from shared.config import providers
 from shared.config.snapshot import CallConfig, Slot, Snapshot, resolve
 from shared.metadata.contract import CallMetadata
+from shared.session.build import turn_detection
 from shared.session.call import Call
 
 KINDS = ("stt", "tts", "llm")
@@ -41,12 +42,18 @@ class Tuning:
         """
         now = self._call.config
         wanted = resolve(
-            self._snapshot, now.agent, profile=metadata.profile, overrides=metadata.config
+            self._snapshot,
+            now.agent,
+            profile=metadata.profile,
+            locale=metadata.locale,
+            overrides=metadata.config,
         )
         for kind in KINDS:
             slot: Slot | None = getattr(wanted, kind)
             if slot is not None and slot != getattr(now, kind):
                 self._change(kind, getattr(now, kind), slot)
+        if wanted.session.turn_detection != now.session.turn_detection:
+            self._session.update_options(turn_detection=turn_detection(wanted.session))
         if wanted.session.endpointing != now.session.endpointing:
             self._session.update_options(
                 endpointing_opts=cast(EndpointingOptions, dict(wanted.session.endpointing))
@@ -77,6 +84,9 @@ def _take(plugin: Any, old: Slot, new: Slot) -> bool:
 
 def _running(now: CallConfig, wanted: CallConfig) -> CallConfig:
     """What is in force: a session keeps its other settings to its end."""
-    return replace(
-        wanted, vad=now.vad, session=replace(now.session, endpointing=wanted.session.endpointing)
+    session = replace(
+        now.session,
+        endpointing=wanted.session.endpointing,
+        turn_detection=wanted.session.turn_detection,
     )
+    return replace(wanted, vad=now.vad, session=session)

@@ -220,8 +220,15 @@ def test_check_config_finds_what_only_one_config_has(conf: Path) -> None:
     (conf / "vad" / "other.yaml").write_text("provider: silerro\n")
     env = conf / "env" / "prod.yaml"
     env.write_text("# @package _global_\nserver:\n  max_jobs: none\n  deploiment: x\n")
-    for other in ("env/local", "env/dev", "profile/patient", "stt/none", "tts/none", "vad/none"):
-        (conf / f"{other}.yaml").unlink()
+    (conf / "config.yaml").write_text(
+        (conf / "config.yaml").read_text().replace("languages: {es: spanish}", "languages: {}")
+    )
+    kept = {"env/staging", "env/prod", "profile/none", "agent/support", "agent/intake"}
+    kept |= {"stt/deepgram_flux", "stt/deepgram_nova", "tts/cartesia", "llm/openai"}
+    kept |= {"vad/inference", "vad/other"}
+    for path in conf.glob("*/*.yaml"):
+        if f"{path.parent.name}/{path.stem}" not in kept:
+            path.unlink()
 
     report = check(conf, ["support"])
 

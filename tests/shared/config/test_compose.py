@@ -199,3 +199,18 @@ def test_a_profile_changes_nothing_of_the_host(composed: Compose, conf: Path) ->
 
     assert snapshot.server.max_jobs == 8
     assert "tts.speed" in snapshot.allow["intake"]
+
+
+def test_a_language_chooses_its_profile_where_the_dispatch_names_none(composed: Compose) -> None:
+    """A caller's locale decides by its language; a profile that was named wins."""
+    snapshot = composed()
+
+    assert resolve(snapshot, "intake", locale="es-MX").profile == "spanish"
+    assert resolve(snapshot, "intake", locale="es", profile="patient").profile == "patient"
+    assert resolve(snapshot, "intake", locale="pt-BR").profile == "none"
+
+
+def test_a_language_of_a_profile_that_is_none_is_an_error(composed: Compose) -> None:
+    """The misspelt profile is named when the snapshot is made, not when the first caller of that language comes."""
+    with pytest.raises(ConfigError, match=r"spansh.*did you mean spanish"):
+        composed("languages.es=spansh")

@@ -26,7 +26,7 @@ def values(
     )  # fmt: skip
     agent, profile = selection.agent, selection.profile
     call = resolve(snapshot, agent, profile=profile, overrides=config)
-    chosen = allowed(snapshot, agent, profile, config)[1]
+    chosen = allowed(snapshot, agent, profile, None, config)[1]
     return {value.key: value for value in explain(snapshot, call, chosen, selection)}
 
 
