@@ -5,6 +5,7 @@ from livekit.agents import Agent, RunContext, StopResponse, function_tool
 from shared.session.call import Call
 from shared.session.handoff import handoff_tools
 from shared.session.heard import check_contact
+from shared.session.live import MetadataChange
 
 
 class IntakeAgent(Agent):
@@ -19,6 +20,11 @@ class IntakeAgent(Agent):
 
     async def on_enter(self) -> None:
         await self.session.userdata.greet(self.session)
+
+    async def on_metadata_change(self, change: MetadataChange) -> None:
+        """Tell the caller, in the new language, that the call goes on in it."""
+        if "locale" in change.fields:
+            self.session.say(self.session.userdata.render("language"))
 
     @function_tool
     async def save_intake(

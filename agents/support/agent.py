@@ -8,6 +8,7 @@ from agents.support.lookup import find_section
 from shared.session.call import Call
 from shared.session.handoff import handoff_tools
 from shared.session.heard import check_contact
+from shared.session.live import MetadataChange
 
 KNOWLEDGE = Path(__file__).parent / "knowledge" / "answers.md"
 
@@ -29,6 +30,11 @@ class SupportAgent(Agent):
         else:
             self.session.say(call.render("takeover"))
             self.session.generate_reply()
+
+    async def on_metadata_change(self, change: MetadataChange) -> None:
+        """Tell the caller, in the new language, that the call goes on in it."""
+        if "locale" in change.fields:
+            self.session.say(self.session.userdata.render("language"))
 
     @function_tool
     async def find_answer(self, ctx: RunContext[Call], question: str) -> str:

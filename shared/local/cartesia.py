@@ -186,7 +186,8 @@ class _Context:
                 return
 
     async def _speak(self, text: str, wanted: _Request) -> None:
-        form = wanted.output_format
+        form, how = wanted.output_format, wanted.generation_config
+        log.info("speaking", language=wanted.language, speed=how.speed, volume=how.volume)
         piece = int(form.sample_rate * _PIECE_S)
         began = time.monotonic()
         async for sentence, sound in _sentences(self._request.app[VOICE], text, wanted):

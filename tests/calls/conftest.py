@@ -97,16 +97,20 @@ class RunningHost:
 
     def record(self, result: CallResult) -> list[Recorded]:
         """The record of a call, once its outcome is in it."""
+        return self.record_of(result.dispatch_id)
+
+    def record_of(self, dispatch_id: str | None) -> list[Recorded]:
+        """The record of a dispatch's call, once its outcome is in it."""
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             for file in (self.var / "records").glob("*.jsonl"):
                 call_id = file.name.split(".")[0]
                 events = read_call(self.var / "records", call_id)
-                ours = any(event.data.get("dispatch_id") == result.dispatch_id for event in events)
+                ours = any(event.data.get("dispatch_id") == dispatch_id for event in events)
                 if ours and any(event.event == "outcome" for event in events):
                     return events
             time.sleep(0.05)
-        raise AssertionError(f"no outcome in the record of {result.dispatch_id}")
+        raise AssertionError(f"no outcome in the record of {dispatch_id}")
 
     def fault(self, **fault: object) -> None:
         """Have a stand-in fail; see `shared/local/faults.py`."""
