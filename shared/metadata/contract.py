@@ -8,13 +8,16 @@ A field is one line there; parsing, error texts and redaction follow from it.
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from shared.metadata.marks import FromCaller, Live, Personal
-from shared.metadata.phone import to_e164
+from shared.metadata.phone import is_national, region, to_e164
+
+NO_COUNTRY = "country"
+"""Code of a phone number that a locale would complete."""
 
 MAX_DEPTH = 16
 """Objects and lists inside each other, the document itself included."""
@@ -26,6 +29,7 @@ _LOCALE = re.compile(
     r"(?P<language>[a-z]{2,3})(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|\d{3}))?(?P<rest>(?:-(?:[a-z\d]{5,8}|\d[a-z\d]{3}))*)",
     re.IGNORECASE,
 )
+_CHARACTERS = "has control characters or half characters, leave them out"
 
 
 def misfit(code: str, text: str) -> PydanticCustomError:
@@ -35,15 +39,19 @@ def misfit(code: str, text: str) -> PydanticCustomError:
 
 def _plain(text: str) -> str:
     if _CONTROL.search(text):
-        raise misfit("characters", "has control characters or half characters, leave them out")
+        raise misfit("characters", _CHARACTERS)
     return text
 
 
-def _phone(number: str) -> str:
-    e164 = to_e164(number)
-    if e164 is None:
-        raise misfit("phone", "not a phone number, write it like +15105550123")
-    return e164
+def _phone(number: str, info: ValidationInfo) -> str:
+    """Numbers are read with the locale of the same call, whichever source gave it."""
+    locale = (info.context or {}).get("locale")
+    e164 = to_e164(number, locale=locale)
+    if e164 is not None:
+        return e164
+    if is_national(number) and not region(locale):
+        raise misfit(NO_COUNTRY, "a number without its country, write it like +15105550123")
+    raise misfit("phone", "not a phone number, write it like +15105550123")
 
 
 def _locale(tag: str) -> str:
@@ -68,18 +76,22 @@ def _free(value: dict[str, Any]) -> dict[str, Any]:
     for _ in range(MAX_DEPTH - 1):
         below: list[Any] = []
         for inner in level:
-            match inner:
-                case str() if _CONTROL_BUT_LAYOUT.search(inner):
-                    raise misfit(
-                        "characters", "has control characters or half characters, leave them out"
-                    )
-                case float() if not math.isfinite(inner):
+            if isinstance(inner, str):
+                if _CONTROL_BUT_LAYOUT.search(inner):
+                    raise misfit("characters", _CHARACTERS)
+            elif isinstance(inner, list):
+                below += inner
+            elif isinstance(inner, dict):
+                for key in inner:
+                    if not isinstance(key, str):
+                        raise misfit("json", "has a key that is not a string")
+                    below.append(key)
+                below += inner.values()
+            elif isinstance(inner, float):
+                if not math.isfinite(inner):
                     raise misfit("number", "has a number that is not finite")
-                case dict():
-                    below += inner.keys()
-                    below += inner.values()
-                case list():
-                    below += inner
+            elif not isinstance(inner, int | None):
+                raise misfit("json", "has a value that JSON does not know")
         if not below:
             return value
         level = below
@@ -101,7 +113,7 @@ Name = Annotated[
 ]
 PhoneNumber = Annotated[str, AfterValidator(_phone)]
 Locale = Annotated[str, AfterValidator(_locale)]
-FreeJson = Annotated[dict[str, JsonValue], AfterValidator(_free)]
+FreeJson = Annotated[dict[str, Any], AfterValidator(_free)]
 
 
 class CallMetadata(BaseModel):
@@ -110,6 +122,9 @@ class CallMetadata(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+    max_bytes: ClassVar[int] = 32 * 1024
+    """The longest document an agent takes; longer ones are refused unread. A contract may set another."""
 
     user_id: Annotated[Name, Personal]
     """Who the call is about, in the dispatcher's own system."""

@@ -3,25 +3,28 @@
 LiveKit puts what a dispatch says into the job, what a server API says into the room, and what a token or a caller says into the
 participant. A participant may set only fields marked `FromCaller`. Room or participant metadata that is another app's is
 ignored with a note. Keys under `sb.` are ours and no metadata.
+
+It is done in two steps: at once from the job, when it is offered, and again when the caller is in the room. What the caller may still
+bring is no error in the first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
+from pydantic import create_model
+
 from shared.errors import MetadataError, Problem
-from shared.metadata.contract import CallMetadata
+from shared.metadata.contract import NO_COUNTRY, CallMetadata
 from shared.metadata.marks import NOBODY, FromCaller, marked
 from shared.metadata.parse import check_metadata, parse_object, refusal, unknown_keys
-from shared.metadata.phone import to_e164
+from shared.metadata.sip import NUMBER, called_from, sip_fields
 
 RESERVED = "sb."
-"""Prefix of our own dispatch attributes (key, attempt): never metadata, never from a participant."""
-
-_NO_JOB = "job metadata is empty: an automatic dispatch, or one without metadata"
-
-SIP_NUMBER = "sip.phoneNumber"
+"""Prefix of our own dispatch attributes: never metadata, never from a participant."""
 
 M = TypeVar("M", bound=CallMetadata)
 
@@ -40,16 +43,37 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
+class Caller:
+    """The participant who is the caller, as LiveKit shows it.
+
+    Attributes:
+        is_sip: Whether LiveKit says it came by SIP: only then `sip.*` counts.
+    """
+
+    identity: str
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    is_sip: bool = False
+
+
+@dataclass(frozen=True)
 class Loaded(Generic[M]):
     """The metadata of a call, where each field came from, and what was left out on the way.
 
     Attributes:
+        missing: What the contract asks for and nobody gave, or not yet; those fields are `None`.
         notes: Sentences for the log, without values.
     """
 
     metadata: M
     sources: Mapping[str, Source]
+    missing: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def missing_fields(self) -> tuple[str, ...]:
+        """The names of the fields in `missing`."""
+        return tuple(dict.fromkeys(filter(None, map(_field_of, self.missing))))
 
 
 @dataclass
@@ -69,6 +93,11 @@ class _Gathered:
             self.fields[key] = value
             self.sources[key] = source
 
+    def drop(self, fields: Iterable[str]) -> None:
+        for name in fields:
+            self.fields.pop(name, None)
+            self.sources.pop(name, None)
+
 
 def load(
     model: type[M],
@@ -76,55 +105,76 @@ def load(
     job: str = "",
     job_attributes: Mapping[str, str] | None = None,
     room: str = "",
-    participant_metadata: str = "",
-    participant_attributes: Mapping[str, str] | None = None,
-    participant_identity: str = "",
-    participant_is_sip: bool = False,
+    caller: Caller | None = None,
     strict: bool = False,
+    degrade: bool = False,
 ) -> Loaded[M]:
     """Merge what is known of a call into its agent's contract.
 
-    Call it when the job is offered, with no participant, and again when the caller is in the room. Where no source gives a
-    `user_id` it is derived: `sip:<number>`, else the participant's identity, else `unknown`.
+    Call it when the job is offered, with no caller, and again when the caller is in the room. Where no source gives a `user_id` it is
+    derived: `sip:<number>`, else the participant's identity, else `unknown`. A field `sip_trunk_phone_number` of a contract is LiveKit's
+    attribute `sip.trunkPhoneNumber`, and so for every other one.
 
     Args:
         model: The agent's contract.
         job: The job's metadata; empty for an automatic dispatch.
         job_attributes: The job's attributes; those named like a field count, after the metadata.
         room: The room's metadata.
-        participant_metadata: The caller's metadata.
-        participant_attributes: The caller's attributes.
-        participant_identity: The caller's identity, empty while no caller is in the room.
-        participant_is_sip: Whether LiveKit says the caller is a SIP participant: only then `sip.*` counts.
+        caller: Who calls; `None` while nobody is in the room, and then what a caller may still bring is not refused.
         strict: Refuse unknown keys in the job's metadata instead of leaving them out with a note.
+        degrade: Leave out what does not fit instead of refusing it, as `policy.on_misfit` says.
 
     Raises:
         MetadataError: The job's metadata cannot be read, or what was gathered does not fit `model`. Quotes no value.
     """
     got = _Gathered(model)
-    _take_job(got, job, job_attributes or {}, strict=strict)
-    foreign = _Lower(got)
-    foreign.take(Source.ROOM, room, None)
-    open_fields = marked(model, FromCaller)
-    foreign.take(Source.PARTICIPANT, participant_metadata, open_fields)
-    attributes = participant_attributes or {}
-    foreign.offer(Source.PARTICIPANT_ATTRIBUTES, attributes, open_fields)
-    number = _sip_number(got, attributes, is_sip=participant_is_sip)
-    if number:
-        got.offer(Source.SIP, {"user_phone": number})
-    got.offer(Source.DERIVED, {"user_id": _derived_id(number, participant_identity)})
+    missing = _take_job(got, job, job_attributes or {}, strict=strict, degrade=degrade)
+    number = None
+    lower = _Lower(got)
+    lower.read(Source.ROOM, room, None)
+    if caller is not None:
+        open_fields = marked(model, FromCaller)
+        lower.read(Source.PARTICIPANT, caller.metadata, open_fields)
+        lower.found.append((Source.PARTICIPANT_ATTRIBUTES, caller.attributes, open_fields))
+        if caller.is_sip:
+            number = called_from(caller.attributes)
+            sip = sip_fields(model.model_fields, caller.attributes) | {"user_phone": number}
+            lower.found.append((Source.SIP, sip, None))
+            if caller.attributes.get(NUMBER) and number is None:
+                got.notes.append("sip attributes: the number is withheld or not a phone number")
+        elif NUMBER in caller.attributes:
+            got.notes.append("sip attributes ignored: the participant did not come by SIP")
+    lower.take_all()
+    derived = {"user_id": _derived_id(number, caller)}
+    got.offer(Source.DERIVED, derived)
     try:
         metadata = check_metadata(got.fields, model)
     except MetadataError as err:
-        empty = _empty_sources(job=job, room=room, identity=participant_identity)
-        raise refusal(model, [_explained(problem, empty) for problem in err.problems]) from None
+        why = _explained(err.problems, job=job, room=room, caller=caller)
+        refused = [one for one in why if not degrade and not _may_still_come(one, model, caller)]
+        if refused:
+            raise refusal(model, refused) from None
+        missing += why
+        got.drop(map(_field_of, why))
+        got.offer(Source.DERIVED, derived)
+        metadata = check_metadata(got.fields, _without_required(model))
     defaults = dict.fromkeys(set(model.model_fields) - set(got.fields), Source.DEFAULT)
-    return Loaded(metadata, {**got.sources, **defaults}, tuple(got.notes))
+    return Loaded(metadata, {**got.sources, **defaults}, tuple(missing), tuple(got.notes))
 
 
-def _take_job(got: _Gathered, job: str, attributes: Mapping[str, str], *, strict: bool) -> None:
+def _take_job(
+    got: _Gathered, job: str, attributes: Mapping[str, str], *, strict: bool, degrade: bool
+) -> list[Problem]:
+    """Take what the dispatch says; what is wrong with it as a whole where that is no reason to refuse it."""
+    problems: list[Problem] = []
     if job.strip():
-        fields = parse_object(job, got.model)
+        try:
+            fields = parse_object(job, got.model)
+        except MetadataError as err:
+            if not degrade:
+                raise
+            fields = {}
+            problems += err.problems
         unknown = unknown_keys(fields, got.model)
         if unknown and strict:
             raise refusal(got.model, unknown)
@@ -133,16 +183,24 @@ def _take_job(got: _Gathered, job: str, attributes: Mapping[str, str], *, strict
     else:
         got.notes.append(_NO_JOB)
     got.offer(Source.JOB_ATTRIBUTES, attributes)
+    return problems
 
 
 @dataclass
 class _Lower:
-    """Sources below the job: they may be another app's, so what does not fit is left out and never an error."""
+    """Sources below the job: they may be another app's, so what does not fit is left out and never an error.
+
+    Attributes:
+        found: Source, what it says, and the fields it may set, `None` for all; the most trusted first.
+    """
 
     got: _Gathered
+    found: list[tuple[Source, Mapping[str, Any], frozenset[str] | None]] = field(
+        default_factory=list
+    )
 
-    def take(self, source: Source, raw: str, open_fields: frozenset[str] | None) -> None:
-        """Take the fields of a JSON source; `open_fields` are those it may set, `None` for all."""
+    def read(self, source: Source, raw: str, open_fields: frozenset[str] | None) -> None:
+        """Read a JSON source."""
         if not raw.strip():
             return
         try:
@@ -155,12 +213,19 @@ class _Lower:
                 f"{source} ignored: it has none of our fields, so it is another app's"
             )
             return
-        self.offer(source, fields, open_fields)
+        self.found.append((source, fields, open_fields))
 
-    def offer(
+    def take_all(self) -> None:
+        """Take what fits. The locale comes first: numbers are read with it, whichever source gave them."""
+        for source, fields, open_fields in self.found:
+            self._take(source, {"locale": fields.get("locale")}, open_fields)
+        for source, fields, open_fields in self.found:
+            rest = {key: value for key, value in fields.items() if key != "locale"}
+            self._take(source, rest, open_fields)
+
+    def _take(
         self, source: Source, fields: Mapping[str, Any], open_fields: frozenset[str] | None
     ) -> None:
-        """Take the fields that this source may set and that fit."""
         for key, value in fields.items():
             if key not in self.got.model.model_fields or value in (None, ""):
                 continue
@@ -173,49 +238,62 @@ class _Lower:
 
     def _misfit(self, key: str, value: Any) -> str | None:
         """Why this one value does not fit the contract, or `None`."""
-        model = self.got.model
+        locale = self.got.fields.get("locale")
         try:
-            check_metadata({"user_id": "-", key: value}, model)
+            check_metadata({"user_id": "-", "locale": locale, key: value}, self.got.model)
         except MetadataError as err:
             mine = [problem for problem in err.problems if _field_of(problem) == key]
             return mine[0].text if mine else None
         return None
 
 
+_NO_JOB = "job metadata is empty: an automatic dispatch, or one without metadata"
+_NO_ROOM = "room metadata is empty: nobody set it, or the room already existed, whose metadata stays as it was"
+_NO_CALLER = "no caller is in the room yet"
+
+
+def _explained(
+    problems: Iterable[Problem], *, job: str, room: str, caller: Caller | None
+) -> list[Problem]:
+    """A missing field says which sources were empty, and the usual reason: what somebody who misses it looks for."""
+    reasons = [_NO_JOB] if not job.strip() else []
+    reasons += [_NO_ROOM] if not room.strip() else []
+    reasons += [_NO_CALLER] if caller is None else []
+    return [
+        replace(problem, text=f"{problem.text} ({'; '.join(reasons)})")
+        if reasons and problem.code == "metadata.missing"
+        else problem
+        for problem in problems
+    ]
+
+
+def _may_still_come(problem: Problem, model: type[CallMetadata], caller: Caller | None) -> bool:
+    """Whether a caller who is not there yet may set it right."""
+    if caller is not None:
+        return False
+    open_fields = marked(model, FromCaller)
+    if problem.code == f"metadata.{NO_COUNTRY}":
+        return "locale" in open_fields
+    return problem.code == "metadata.missing" and _field_of(problem) in open_fields
+
+
+@cache
+def _without_required(model: type[M]) -> type[M]:
+    """The same contract, in which a field that must be there may be `None`."""
+    fields: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if info.is_required() and name != "user_id":
+            optional = copy(info)
+            optional.default = None
+            fields[name] = (info.annotation, optional)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
+
+
 def _field_of(problem: Problem) -> str:
     return problem.pointer.split("/")[1] if problem.pointer else ""
 
 
-def _empty_sources(*, job: str, room: str, identity: str) -> str:
-    """Which sources said nothing, and the usual reason: what somebody with a missing field looks for."""
-    empty = []
-    if not job.strip():
-        empty.append(_NO_JOB)
-    if not room.strip():
-        empty.append("room metadata is empty")
-    if not identity:
-        empty.append("no caller is in the room yet")
-    return ", ".join(empty)
-
-
-def _explained(problem: Problem, empty: str) -> Problem:
-    if problem.code != "metadata.missing" or not empty:
-        return problem
-    return replace(problem, text=f"{problem.text} ({empty})")
-
-
-def _sip_number(got: _Gathered, attributes: Mapping[str, str], *, is_sip: bool) -> str | None:
-    number = attributes.get(SIP_NUMBER)
-    if not number:
-        return None
-    if not is_sip:
-        got.notes.append("sip attributes ignored: the participant did not come by SIP")
-        return None
-    e164 = to_e164(number) or to_e164(f"+{number}")
-    if e164 is None:
-        got.notes.append("sip attributes: the number is withheld or not a phone number")
-    return e164
-
-
-def _derived_id(number: str | None, identity: str) -> str:
-    return f"sip:{number}" if number else identity.strip() or NOBODY
+def _derived_id(number: str | None, caller: Caller | None) -> str:
+    if number:
+        return f"sip:{number}"
+    return (caller.identity.strip() if caller else "") or NOBODY

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -17,14 +18,15 @@ from pydantic_core import ErrorDetails
 from shared.errors import MetadataError, Problem, pointer
 from shared.metadata.contract import MAX_DEPTH, CallMetadata, agent_of
 
-MAX_BYTES = 32 * 1024
 MAX_DIGITS = 20
 """Digits of a whole number. A longer one is an id and belongs in quotes."""
 
 MAX_UNKNOWN = 10
 """Unknown keys named in one error; the rest are counted."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
 
 _TEXTS = {
     "missing": "missing, required",
@@ -68,18 +70,18 @@ class _Broken(Exception):
         self.problem = Problem("", f"metadata.{code}", text)
 
 
-def parse_metadata(raw: str, model: type[M], *, strict: bool = True) -> M:
-    """Turn a metadata string into the agent's contract.
+def parse_metadata(raw: str | bytes, model: type[M], *, strict: bool = True) -> M:
+    """Turn a metadata document into the agent's contract.
 
     An empty string is an error, not "all defaults": a forgotten field must fail at dispatch, not in the middle of a call.
 
     Args:
-        raw: The string as it came; at most `MAX_BYTES`.
+        raw: The document as it came, bytes in UTF-8; at most `model.max_bytes`.
         model: The agent's contract.
         strict: Refuse unknown keys, as where a dispatch is made. Where a call is answered they are left out instead.
 
     Raises:
-        MetadataError: The string is not JSON, not an object, or does not fit `model`. Lists every problem, quotes no value.
+        MetadataError: The document is not JSON, not an object, or does not fit `model`. Lists every problem, quotes no value.
     """
     return check_metadata(parse_object(raw, model), model, strict=strict)
 
@@ -98,7 +100,7 @@ def check_metadata(fields: Mapping[str, Any], model: type[M], *, strict: bool = 
         if key in model.model_fields and value is not None
     }
     try:
-        metadata = model.model_validate(known)
+        metadata = model.model_validate(known, context={"locale": _text(known.get("locale"))})
     except ValidationError as err:
         problems = [_problem(one) for one in err.errors(include_url=False, include_input=False)]
         raise refusal(model, [*problems, *unknown]) from None
@@ -112,14 +114,14 @@ def dump(metadata: CallMetadata) -> str:
     return metadata.model_dump_json(exclude_defaults=True)
 
 
-def parse_object(raw: str, model: type[CallMetadata]) -> dict[str, Any]:
+def parse_object(raw: str | bytes, model: type[CallMetadata]) -> dict[str, Any]:
     """The JSON object in `raw`, within our limits, not yet checked against `model`.
 
     Raises:
         MetadataError: It is too long, not JSON, or JSON that parsers disagree about.
     """
     try:
-        return _read(raw)
+        return _read(raw, model.max_bytes)
     except _Broken as err:
         raise refusal(model, [err.problem]) from None
 
@@ -143,15 +145,24 @@ def unknown_keys(fields: Iterable[str], model: type[CallMetadata]) -> list[Probl
     return problems
 
 
-def _read(raw: str) -> dict[str, Any]:
-    if not raw.strip():
-        raise _Broken("empty", 'empty, write at least {"user_id": "12345"}')
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read(raw: str | bytes, max_bytes: int) -> dict[str, Any]:
+    # By length first, before anything reads it. A character is a byte or more.
+    _check_size(len(raw), max_bytes)
     try:
-        size = len(raw.encode())
+        if isinstance(raw, bytes):
+            raw = raw.decode()
+        elif not raw.isascii():
+            _check_size(len(raw.encode()), max_bytes)
+    except UnicodeDecodeError:
+        raise _Broken("characters", "not UTF-8, send UTF-8") from None
     except UnicodeEncodeError:
         raise _Broken("characters", "has half characters (lone surrogates), send UTF-8") from None
-    if size > MAX_BYTES:
-        raise _Broken("size", f"too long, {size} bytes; at most {MAX_BYTES}")
+    if not raw.strip():
+        raise _Broken("empty", 'empty, write at least {"user_id": "12345"}')
     if raw.count("{") + raw.count("[") > MAX_DEPTH:
         _check_depth(raw)
     try:
@@ -167,15 +178,17 @@ def _read(raw: str) -> dict[str, Any]:
     return value
 
 
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise _Broken("size", f"too long, at most {max_bytes} bytes")
+
+
 def _check_depth(raw: str) -> None:
-    depth = 0
-    for token in _TOKEN.finditer(raw):
-        if token[0] in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _Broken("depth", f"nested too deep, at most {MAX_DEPTH} levels")
-        elif token[0] in "]}":
-            depth -= 1
+    """Count brackets outside strings, in C: this runs over whatever anybody sent."""
+    bare = _STRING.sub("", raw).encode("ascii", "ignore")
+    steps = memoryview(bare.translate(_STEPS, _NO_BRACKET)).cast("b")
+    if max(accumulate(steps), default=0) > MAX_DEPTH:
+        raise _Broken("depth", f"nested too deep, at most {MAX_DEPTH} levels")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
