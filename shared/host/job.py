@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,10 +17,12 @@ from shared.dispatch.identity import STATE, attempt, call_id
 from shared.metadata import merge
 from shared.prompts import Prompts
 from shared.records.spool import Spool
+from shared.session.arrival import meet
 from shared.session.build import Plugins, build_plugins, build_session
-from shared.session.call import Call, make_agent
+from shared.session.call import Call
 from shared.session.events import follow
 from shared.session.live import LiveMetadata
+from shared.session.make import make_agent
 from shared.session.speech import SpeechAhead
 from shared.session.tuning import Tuning
 from shared.telemetry import logs
@@ -74,12 +77,15 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     warm: Warm = ctx.proc.userdata[WARM]
     job = ctx.job
     attributes = dict(job.attributes)
-    loaded = merge.load(
+    load = partial(
+        merge.load,
         registry.contract(agent),
         job=job.metadata,
         job_attributes=attributes,
         room=job.room.metadata,
+        degrade=warm.snapshot.policy["on_misfit"] == "degrade",
     )
+    loaded = load()
     metadata = loaded.metadata
     config = resolve(
         warm.snapshot,
@@ -102,6 +108,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         prompts=Prompts.load(registry.folder(agent)),
         record=Spool.open(settings.records, call_id=call_key, attempt=attempt(attributes)),
         redactor=redactor,
+        missing=loaded.missing_fields,
     )
     ctx.proc.userdata[CALL] = call
     try:
@@ -110,6 +117,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
             plugins = build_plugins(config, settings.endpoints)
         session = await _serve(call, plugins)
         tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
+        call.begin(meet(call, session, tuning, lambda caller: load(caller=caller)))
         call.begin(LiveMetadata(call, session, tuning).follow())
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.
@@ -120,6 +128,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         agent=agent,
         digest=config.digest,
         sources={name: str(source) for name, source in loaded.sources.items()},
+        missing=loaded.missing_fields,
     )
     log.info("agent joined", notes=list(loaded.notes))
     await ctx.room.local_participant.set_attributes({STATE: "ready"})
@@ -131,7 +140,7 @@ async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
         call.greeting = SpeechAhead(plugins.tts, call.render("greeting"))
     session = build_session(call, plugins)
     follow(session, call)
-    await session.start(make_agent(call.in_charge, call), room=call.ctx.room)
+    await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)
     return session
 
 

@@ -71,6 +71,7 @@ class Offers:
                     job=job.metadata,
                     job_attributes=attributes,
                     room=job.room.metadata,
+                    degrade=self.snapshot.policy["on_misfit"] == "degrade",
                 )
                 config = self._config(loaded.metadata)
             except (MetadataError, PolicyError) as err:
@@ -93,6 +94,14 @@ class Offers:
                 digest=config.digest,
                 metadata=loaded.metadata.model_dump(mode="json", exclude_none=True),
             )
+            if loaded.missing:
+                log.warning(
+                    "job taken with fields missing",
+                    call_id=call,
+                    agent=self.agent,
+                    dispatch=job.dispatch_id,
+                    reason=[str(problem) for problem in loaded.missing],
+                )
         finally:
             record.close()
         await self._accept(request, call, config)

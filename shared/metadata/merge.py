@@ -47,6 +47,7 @@ class Caller:
     """The participant who is the caller, as LiveKit shows it.
 
     Attributes:
+        identity: Empty where nobody came and none is waited for any more.
         is_sip: Whether LiveKit says it came by SIP: only then `sip.*` counts.
     """
 
@@ -258,7 +259,7 @@ def _explained(
     """A missing field says which sources were empty, and the usual reason: what somebody who misses it looks for."""
     reasons = [_NO_JOB] if not job.strip() else []
     reasons += [_NO_ROOM] if not room.strip() else []
-    reasons += [_NO_CALLER] if caller is None else []
+    reasons += [_NO_CALLER] if caller is None or not caller.identity else []
     return [
         replace(problem, text=f"{problem.text} ({'; '.join(reasons)})")
         if reasons and problem.code == "metadata.missing"

@@ -7,7 +7,8 @@ A file belongs to one call, attempt and writing process; `seq` counts from 0 and
 and these are the events, with what `data` holds:
 
     offered      agent, dispatch_id, room, digest, metadata   a host took the job
-    joined       agent, digest, metadata, sources             the agent is in the room
+    joined       agent, digest, sources, missing              the agent is in the room
+    caller       metadata, sources, missing                   the caller is there, with what it brought
     turn         role (caller | agent), text                  a turn as it is final
     tool_result  tool, arguments, result, is_error            a tool has answered
     intake       name, callback_number, reason                intake saved what it took

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import structlog
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, JobContext, llm
+from livekit.agents import AgentSession, JobContext, llm
 
-from shared import registry
 from shared.config.snapshot import CallConfig
 from shared.dispatch.identity import CODE, OUTCOME, STATE
+from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
+from shared.metadata.marks import FromCaller, marked
 from shared.prompts import Prompts
 from shared.records.spool import Spool
 from shared.session.speech import SpeechAhead
@@ -36,7 +37,9 @@ class Call:
         id: The dispatch's key, else its id; the same over re-dispatch and handoff.
         in_charge: The name of the agent in charge; `config` stays that of the first one, whose plugins the session keeps.
         metadata: The contract of the agent in charge; a handoff replaces it.
+        missing: Fields that the contract asks for and nobody has given; they are `None` in `metadata`.
         greeting: The first sentence, already being spoken into frames; `None` once used.
+        arrived: Set when the caller is in the room and known, or is waited for no longer.
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
     """
@@ -49,7 +52,9 @@ class Call:
     prompts: Prompts
     record: Spool
     redactor: Redactor
+    missing: tuple[str, ...] = ()
     greeting: SpeechAhead | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: Outcome | None = None
     failing: bool = False
     handoffs: list[str] = field(default_factory=list)
@@ -59,23 +64,40 @@ class Call:
 
     def render(self, prompt: str, **extra: object) -> str:
         """Render one of the agent's prompts over the metadata in force."""
-        return self.prompts.render(prompt, self.metadata, **extra)
+        return self.prompts.render(prompt, self.metadata, **{"missing": self.missing, **extra})
 
     def learn(self, *values: str | None) -> None:
         """Keep what the caller said out of every later log line of this call."""
         self.redactor.add(*filter(None, values))
 
     async def greet(self, session: AgentSession[Call]) -> None:
-        """Say the greeting. Its speech was begun while the room connected, so no model is asked for it."""
+        """Say the greeting. Its speech was begun while the room connected, so no model is asked for it.
+
+        It waits for the caller only where it uses a field that the caller may still bring, and is made anew where that changes it.
+        """
         if self.greeting is None:
             return
+        if self.prompts.fields("greeting") & self._open_fields():
+            await self.arrived.wait()
+        if self.failing:
+            return
         greeting, self.greeting = self.greeting, None
+        text = self.render("greeting")
+        if text != greeting.text:
+            greeting.stop()
+            session.say(text)
+            return
         frames = await greeting.frames()
         # Without frames the voice failed: `say` meets the same fault, and the guard answers for it.
         if frames is None:
             session.say(greeting.text)
         else:
             session.say(greeting.text, audio=frames)
+
+    def _open_fields(self) -> set[str]:
+        """The fields that nobody has given and the caller may."""
+        open_fields = marked(type(self.metadata), FromCaller)
+        return {name for name in open_fields if getattr(self.metadata, name) is None}
 
     def end_after(self, session: AgentSession[Call], sentence: str, outcome: Outcome) -> None:
         """Say a last sentence, then end the call with `outcome`. Returns at once: a tool must not wait for its own turn."""
@@ -89,13 +111,21 @@ class Call:
         log.error("call failed", code=code, provider=provider)
         self.begin(self._fail(session, code, speaks=provider != "tts"))
 
+    def refuse(self, session: AgentSession[Call], err: MetadataError) -> None:
+        """End the call with outcome `refused`: what its contract asks for did not come. Returns at once."""
+        if self.failing:
+            return
+        self.failing = True
+        log.warning("call refused", code=err.code, reason=str(err))
+        self.begin(self._fail(session, str(err.code), speaks=True, outcome="refused"))
+
     def leave(self, outcome: Outcome, *, code: str | None = None) -> None:
         """End the call without a word, as when the caller has gone. Returns at once."""
         if not self.failing:
             self.begin(self.finish(outcome, code=code))
 
     def begin(self, work: Coroutine[None, None, None]) -> None:
-        """Run something beside the call; it ends with the call at the latest."""
+        """Run a piece of work beside the session, for as long as the call lasts."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._over)
@@ -111,10 +141,17 @@ class Call:
         await speak(session, sentence)
         await self.finish(outcome)
 
-    async def _fail(self, session: AgentSession[Call], code: str, *, speaks: bool) -> None:
+    async def _fail(
+        self,
+        session: AgentSession[Call],
+        code: str,
+        *,
+        speaks: bool,
+        outcome: Outcome = "failed",
+    ) -> None:
         if speaks:
             await speak(session, self.render("apology"))
-        await self.finish("failed", code=code)
+        await self.finish(outcome, code=code)
 
     async def finish(self, outcome: Outcome, *, code: str | None = None) -> None:
         """Settle the outcome, tell the room and leave. The first outcome wins."""
@@ -148,14 +185,6 @@ class Call:
         if self.ctx.room.isconnected():
             await self.ctx.room.local_participant.set_attributes(attributes)
         return True
-
-
-def make_agent(name: str, call: Call) -> Agent:
-    """The agent of this name, in charge of `call`. Every agent's class takes the call and nothing else."""
-    make = cast(Callable[[Call], Agent], registry.agent_class(name))
-    agent = make(call)
-    agent.update_options(**call.swapped)
-    return agent
 
 
 async def speak(session: AgentSession[Call], sentence: str) -> None:

@@ -10,10 +10,11 @@ from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
 from shared import registry
 from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
-from shared.metadata.marks import is_from_caller
+from shared.metadata.marks import Hidden, is_from_caller, marked
 from shared.metadata.parse import check_metadata
 from shared.prompts import Prompts
-from shared.session.call import Call, make_agent
+from shared.session.call import Call
+from shared.session.make import make_agent
 
 MAX_HANDOFFS = 4
 """More than this in one call is a loop between two agents."""
@@ -29,16 +30,17 @@ def handoff_tools(call: Call) -> list[llm.Tool | llm.Toolset]:
 def _handoff_tool(target: str) -> llm.Tool:
     """A tool whose parameters are the fields of the target's contract that a caller may fill, all optional."""
     contract = registry.contract(target)
+    hidden = marked(contract, Hidden)
     fields = {
         name: {"type": ["string", "null"], "description": field.description or name}
         for name, field in contract.model_fields.items()
-        if is_from_caller(field)
+        if is_from_caller(field) and name not in hidden
     }
     words = target.replace("_", " ")
     purpose = (registry.agent_class(target).__doc__ or "").strip().splitlines()[0]
 
     async def transfer(raw_arguments: dict[str, Any], ctx: RunContext[Call]) -> Agent:
-        return hand_over(ctx, target, {k: v for k, v in raw_arguments.items() if v})
+        return await hand_over(ctx, target, {k: v for k, v in raw_arguments.items() if v})
 
     return function_tool(
         transfer,
@@ -50,7 +52,7 @@ def _handoff_tool(target: str) -> llm.Tool:
     )
 
 
-def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any]) -> Agent:
+async def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any]) -> Agent:
     """Make the target agent take this session over.
 
     What was learned joins what the dispatch said and is checked against the target's contract; the session's plugins stay.
@@ -79,7 +81,7 @@ def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any]) -> Ag
     )
     log.info("call handed over", to=target)
     call.history = ctx.session.history.copy(exclude_instructions=True, exclude_handoff=True)
-    return make_agent(target, call)
+    return await make_agent(target, call)
 
 
 def _known(metadata: CallMetadata, contract: type[CallMetadata]) -> dict[str, Any]:

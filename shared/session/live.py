@@ -64,13 +64,17 @@ class LiveMetadata:
         self._arrived = asyncio.Event()
 
     async def follow(self) -> None:
-        """Take every change, from the one that came between the job's offer and now. Runs until it is cancelled."""
+        """Take every change, from the one that came between the job's offer and now, once the caller is known.
+
+        Runs until the call is over.
+        """
         room = self._call.ctx.room
         room.on("room_metadata_changed", lambda _, new: self._on_change(new))
         if self._offered.strip():
             self._seen, _ = self._read(self._offered)
         if room.metadata != self._offered:
             self._on_change(room.metadata or "")
+        await self._call.arrived.wait()
         while True:
             await self._arrived.wait()
             self._arrived.clear()

@@ -26,6 +26,10 @@ class SpeechAhead:
         """The frames as they come, from the first one on; `None` where the voice gave none."""
         return self._stream() if await self._begun else None
 
+    def stop(self) -> None:
+        """Give the sentence up: something else is said in its place."""
+        self._task.cancel()
+
     async def _stream(self) -> AsyncIterator[rtc.AudioFrame]:
         while (frame := await self._frames.get()) is not None:
             yield frame

@@ -44,9 +44,13 @@ class Redactor:
     def of(metadata: CallMetadata) -> "Redactor":
         """The redactor of a call that starts with this metadata."""
         redactor = Redactor()
-        for name, value in personal_values(metadata):
-            redactor._learn(value, is_name="name" in name)
+        redactor.cover(metadata)
         return redactor
+
+    def cover(self, metadata: CallMetadata) -> None:
+        """Learn the values marked `Personal` of metadata."""
+        for name, value in personal_values(metadata):
+            self._learn(value, is_name="name" in name)
 
     def add(self, *values: str) -> None:
         """Learn values while the call runs; of what looks like a name each part counts too."""

@@ -1,0 +1,84 @@
+"""The caller comes into the room: what it brings joins what the dispatch said, and the contract is judged once more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from livekit import rtc
+from livekit.agents import AgentSession
+
+from shared.errors import MetadataError
+from shared.metadata.contract import CallMetadata
+from shared.metadata.merge import Caller, Loaded
+from shared.session.call import Call
+from shared.session.tuning import Tuning
+
+ARRIVAL_LIMIT_S = 30.0
+"""After this the contract is judged without a caller, and a greeting waits no longer."""
+
+NO_CALLER = Caller("")
+
+Load = Callable[[Caller], Loaded[CallMetadata]]
+"""`merge.load` with everything of the call but the caller."""
+
+log = structlog.get_logger(__name__)
+
+
+async def meet(
+    call: Call,
+    session: AgentSession[Call],
+    tuning: Tuning,
+    load: Load,
+    *,
+    limit_s: float = ARRIVAL_LIMIT_S,
+) -> None:
+    """Wait for the caller and take what it brings; end the call where the contract misses something for good.
+
+    Whoever comes after the limit is met all the same.
+    """
+    coming = asyncio.ensure_future(call.ctx.wait_for_participant())
+    try:
+        done, _ = await asyncio.wait({coming}, timeout=limit_s)
+        if not done:
+            await _take(call, session, tuning, load, NO_CALLER)
+            call.arrived.set()
+        await _take(call, session, tuning, load, _caller(await coming))
+    except RuntimeError:
+        log.debug("the room closed before a caller came")
+    finally:
+        coming.cancel()
+        call.arrived.set()
+
+
+async def _take(
+    call: Call, session: AgentSession[Call], tuning: Tuning, load: Load, caller: Caller
+) -> None:
+    if call.handoffs or call.failing:
+        return  # the metadata is another agent's by now, or the call is over
+    try:
+        loaded = load(caller)
+    except MetadataError as err:
+        call.refuse(session, err)
+        return
+    before = call.render("instructions")
+    call.metadata, call.missing = loaded.metadata, loaded.missing_fields
+    call.redactor.cover(loaded.metadata)
+    tuning.apply(loaded.metadata)
+    if caller is not NO_CALLER:
+        call.record.append(
+            "caller",
+            metadata=loaded.metadata.model_dump(mode="json", exclude_none=True),
+            sources={name: str(source) for name, source in loaded.sources.items()},
+            missing=call.missing,
+        )
+        log.info("caller is here", notes=list(loaded.notes), missing=list(call.missing))
+    after = call.render("instructions")
+    if after != before and session.current_agent.instructions == before:
+        await session.current_agent.update_instructions(after)
+
+
+def _caller(person: rtc.RemoteParticipant) -> Caller:
+    is_sip = person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+    return Caller(person.identity, person.metadata, dict(person.attributes), is_sip)
