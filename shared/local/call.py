@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -45,6 +45,7 @@ class CallOptions:
 
     Attributes:
         metadata: Sent as it is; whoever answers checks it.
+        attributes: What the caller's own token says of it.
         deployment: LiveKit's; must equal the host's.
         room: A new room where none is given.
         turns: What the caller says: a text is spoken by `voice`, a path is a WAV file. Without any, `persona` speaks.
@@ -56,6 +57,7 @@ class CallOptions:
     livekit_url: str
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     deployment: str = ""
     room: str | None = None
     turns: Sequence[str | Path] = ()

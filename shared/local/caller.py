@@ -95,7 +95,9 @@ class _Caller:
         self._sounds = [await self._sound(turn) for turn in self._options.turns]
         self._sight.watch(self._room)
         self._room.on("track_subscribed", self._on_track)
-        await self._exchange.join(self._room, self._name, self._identity)
+        await self._exchange.join(
+            self._room, self._name, self._identity, attributes=self._options.attributes
+        )
         self._sight.begin(self._room)
         self._transcript = Transcript(self._room, self._on_event)
         self._microphone = Microphone()

@@ -25,7 +25,15 @@ class Exchange:
         self._url, self._key, self._secret = url, key, secret
         self._api = api.LiveKitAPI(url, key, secret)
 
-    async def join(self, room: rtc.Room, name: str, identity: str, *, hidden: bool = False) -> None:
+    async def join(
+        self,
+        room: rtc.Room,
+        name: str,
+        identity: str,
+        *,
+        hidden: bool = False,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
         """Enter the room `name`. A hidden participant is seen by nobody and sends and receives nothing.
 
         Raises:
@@ -38,7 +46,12 @@ class Exchange:
             can_publish=not hidden,
             can_publish_data=not hidden,
         )
-        token = api.AccessToken(self._key, self._secret).with_identity(identity).with_grants(grants)
+        token = (
+            api.AccessToken(self._key, self._secret)
+            .with_identity(identity)
+            .with_grants(grants)
+            .with_attributes(dict(attributes or {}))
+        )
         try:
             await room.connect(
                 self._url, token.to_jwt(), rtc.RoomOptions(auto_subscribe=not hidden)

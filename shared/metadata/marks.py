@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 
 class Mark(Enum):
@@ -39,11 +38,6 @@ NOBODY = "unknown"
 
 DIGITS_THAT_TELL = 5
 """A number shorter than this is a count, not somebody's number."""
-
-
-def is_from_caller(field: FieldInfo) -> bool:
-    """Whether a participant may set this field."""
-    return FromCaller in field.metadata
 
 
 @cache

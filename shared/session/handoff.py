@@ -10,7 +10,7 @@ from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
 from shared import registry
 from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
-from shared.metadata.marks import Hidden, is_from_caller, marked
+from shared.metadata.marks import FromCaller, Hidden, marked
 from shared.metadata.parse import check_metadata
 from shared.prompts import Prompts
 from shared.session.call import Call
@@ -30,11 +30,11 @@ def handoff_tools(call: Call) -> list[llm.Tool | llm.Toolset]:
 def _handoff_tool(target: str) -> llm.Tool:
     """A tool whose parameters are the fields of the target's contract that a caller may fill, all optional."""
     contract = registry.contract(target)
-    hidden = marked(contract, Hidden)
+    shown = marked(contract, FromCaller) - marked(contract, Hidden)
     fields = {
         name: {"type": ["string", "null"], "description": field.description or name}
         for name, field in contract.model_fields.items()
-        if is_from_caller(field) and name not in hidden
+        if name in shown
     }
     words = target.replace("_", " ")
     purpose = (registry.agent_class(target).__doc__ or "").strip().splitlines()[0]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,7 @@ class RunningHost:
         room: str | None = None,
         timeout_s: float = 60.0,
         persona: Persona | None = None,
+        attributes: Mapping[str, str] | None = None,
     ) -> CallResult:
         raw = json.dumps(metadata)
         known = None if persona or says else parse_metadata(raw, registry.contract(agent))
@@ -86,6 +87,7 @@ class RunningHost:
                 self.stack.livekit_url,
                 self.stack.livekit_api_key,
                 self.stack.livekit_api_secret,
+                attributes=attributes or {},
                 deployment=self.deployment,
                 room=room,
                 turns=says,
@@ -241,6 +243,7 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
                 script.metadata,
                 *script.says,
                 persona=script.persona,
+                attributes=script.attributes,
                 timeout_s=script.timeout_s,
             )
 

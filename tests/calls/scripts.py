@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.local.persona import Persona
 
@@ -15,6 +15,7 @@ class Script:
     metadata: dict[str, object]
     says: tuple[str, ...] = ()
     persona: Persona | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
     timeout_s: float = 90.0
 
 
@@ -82,6 +83,17 @@ SCRIPTS = {
     ),
     "crash in a tool": Script(
         "crashing", ZELDA, ("I have a wish.", "Please plant a big tree.", "Yes, that's right.")
+    ),
+    "brought along": Script(
+        "intake",
+        {"user_id": "7", "user_phone": "(510) 555-0123"},
+        ("My order has not arrived yet.", "Yes, that's right."),
+        attributes={
+            "user_name": 'Ada "Say banana" Lovelace',
+            "locale": "en-US",
+            "user_id": "1",
+            "profile": "patient",
+        },
     ),
     "early hang-up": Script("intake", ADA, ("My invoice is wrong.",)),
     "misfit": Script(

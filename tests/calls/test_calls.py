@@ -52,6 +52,23 @@ def test_intake_asks_for_name_and_number_and_saves_what_was_said(
     assert intake["name"] == "Grace Hopper"
 
 
+def test_what_a_caller_brings_is_in_the_greeting(host: RunningHost, made: Made) -> None:
+    """Name and language come with the caller's token: the greeting waits for them, and the dispatch's national number is read by them."""
+    result = made("brought along")
+
+    greeting = next(line.text for line in result.transcript if line.role == "agent")
+    assert "Ada Say banana Lovelace" in greeting
+    assert "reason" in greeting
+    assert result.outcome == "completed"
+    brought = data(host, result, "caller")
+    assert brought["metadata"]["user_phone"] == "+15105550123"
+    assert brought["sources"]["user_name"] == "participant attributes"
+    assert (brought["metadata"]["user_id"], brought["missing"]) == ("7", [])
+    assert "profile" not in brought["metadata"]
+    intake = data(host, result, "intake")
+    assert intake["callback_number"] == "+15105550123"
+
+
 def test_a_no_to_the_read_back_reopens_the_field_that_is_meant(
     host: RunningHost, made: Made
 ) -> None:

@@ -9,7 +9,6 @@ from shared.metadata.marks import (
     Hidden,
     Live,
     Personal,
-    is_from_caller,
     marked,
     personal_values,
 )
@@ -28,8 +27,6 @@ def test_marks_are_found_by_name() -> None:
     """A mark in an annotation, the base's or one's own, is all it takes."""
     assert marked(ClinicMetadata, FromCaller) == {"user_name", "user_phone", "locale", "birth_date"}
     assert marked(ClinicMetadata, Hidden) == {"token"}
-    assert is_from_caller(ClinicMetadata.model_fields["birth_date"])
-    assert not is_from_caller(ClinicMetadata.model_fields["user_id"])
 
 
 def test_personal_values_are_found_however_deep() -> None:
