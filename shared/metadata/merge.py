@@ -2,10 +2,8 @@
 
 LiveKit puts what a dispatch says into the job, what a server API says into the room, and what a token or a caller says into the
 participant. A participant may set only fields marked `FromCaller`. Room or participant metadata that is another app's is
-ignored with a note. Keys under `sb.` are ours and no metadata.
-
-It is done in two steps: at once from the job, when it is offered, and again when the caller is in the room. What the caller may still
-bring is no error in the first.
+ignored with a note. Keys under `sb.` are ours and no metadata. It is done in two steps: at once from the job, and again when the caller is
+in the room; what the caller may still bring is no error in the first.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,6 +25,7 @@ RESERVED = "sb."
 """Prefix of our own dispatch attributes: never metadata, never from a participant."""
 
 M = TypeVar("M", bound=CallMetadata)
+M_co = TypeVar("M_co", bound=CallMetadata, covariant=True)
 
 
 class Source(StrEnum):
@@ -58,7 +57,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Loaded(Generic[M]):
+class Loaded(Generic[M_co]):
     """The metadata of a call, where each field came from, and what was left out on the way.
 
     Attributes:
@@ -66,7 +65,7 @@ class Loaded(Generic[M]):
         notes: Sentences for the log, without values.
     """
 
-    metadata: M
+    metadata: M_co
     sources: Mapping[str, Source]
     missing: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -166,7 +165,7 @@ def load(
 def _take_job(
     got: _Gathered, job: str, attributes: Mapping[str, str], *, strict: bool, degrade: bool
 ) -> list[Problem]:
-    """Take what the dispatch says; what is wrong with it as a whole where that is no reason to refuse it."""
+    """Take what the dispatch says; what is wrong with the whole of it, where that is no refusal."""
     problems: list[Problem] = []
     if job.strip():
         try:
