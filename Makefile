@@ -52,16 +52,26 @@ test: install check ## Check and test everything; ARGS='tests/shared -k name' na
 	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
 
 .PHONY: check
-check: install ## Lint, types, layers, files of conf
+check: install ## Lint, types, layers, files of conf, generated files
 	@$(VENV)/ruff check --quiet
 	@$(VENV)/ruff format --quiet --check
 	@$(VENV)/mypy
 	@SWITCHBOARD_ARGS= $(SWITCHBOARD) check-config --lint
+	@SWITCHBOARD_ARGS= $(SWITCHBOARD) schema --check
 	@mkdir -p var && $(VENV)/lint-imports --no-cache > var/lint-imports.log 2>&1 || { cat var/lint-imports.log; exit 1; }
 
 .PHONY: check-config
 check-config: install ## Compose every config there is: agents, environments, profiles, options
 	@$(SWITCHBOARD) check-config
+
+.PHONY: new
+new: ## Make a new agent of this name: AGENT=billing
+	$(INSTALL) local
+	@$(SWITCHBOARD) new
+
+.PHONY: schema
+schema: install ## Write what is generated from contracts and conf: schemas, README's table
+	@$(SWITCHBOARD) schema
 
 .PHONY: bench
 bench: install ## Compare with a plain LiveKit worker; ARGS='--only start' for a part

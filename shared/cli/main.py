@@ -205,6 +205,18 @@ def doctor(as_json: AsJson = False, env: Env = None) -> None:
     verb.doctor(settings, as_json=as_json)
 
 
+@app.command()
+def schema(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail where something is out of date.")
+    ] = False,
+) -> None:
+    """Write JSON Schemas beside contracts and for conf, and README's table of agents."""
+    from shared.cli import schema as verb
+
+    verb.schema(Settings.read(), check=check)
+
+
 def main() -> NoReturn:
     """Run the command, with what `make` hands over in ARGS behind the words of the command line."""
     try:

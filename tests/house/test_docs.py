@@ -55,7 +55,7 @@ def test_the_readme_has_every_agent(tmp_path_factory: pytest.TempPathFactory) ->
     )
     for name in registry.names():
         does = (registry.agent_class(name).__doc__ or "").splitlines()[0]
-        targets = ", ".join(snapshot.variants[name]["none"].handoffs[name])
+        targets = ", ".join(snapshot.variants[name]["none"].handoffs[name]) or "-"
         assert re.search(rf"\| {name} \| {re.escape(does)} \| {targets} ?\|", README)
 
 
