@@ -206,6 +206,19 @@ def doctor(as_json: AsJson = False, env: Env = None) -> None:
 
 
 @app.command()
+def new(
+    agent: Annotated[
+        str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Such as front_desk.")
+    ] = None,
+) -> None:
+    """Make a new agent that takes messages: folder, prompts, contract, conf file. Change it into what it is for."""
+    settings = Settings.read()
+    from shared.cli import new as verb
+
+    verb.new(settings, agent or "")
+
+
+@app.command()
 def schema(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where something is out of date.")

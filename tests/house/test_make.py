@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import registry
 from shared.config.environment import ROOT
 
 
@@ -50,5 +51,5 @@ def test_an_unknown_agent_is_answered_before_anything_heavy() -> None:
     done = make("run", "AGENT=intak")
 
     assert done.returncode != 0
-    assert "no agent named 'intak'; agents: intake, support" in done.stderr
+    assert f"no agent named 'intak'; agents: {', '.join(registry.names())}" in done.stderr
     assert "Try: make run AGENT=intake" in done.stderr

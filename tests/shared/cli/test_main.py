@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from shared import registry
 from shared.config.compose import ensure_snapshot
 from shared.errors import SwitchboardError
 
+NAMES = ", ".join(registry.names())
 COMMAND = (sys.executable, "-m", "shared.cli.main")
 
 
@@ -65,8 +67,8 @@ def _dead_pid() -> int:
 @pytest.mark.parametrize(
     ("words", "exit_code", "message"),
     [
-        pytest.param(["call"], 2, "call whom? agents: intake, support. Try: make call AGENT=intake", id="no agent"),
-        pytest.param(["call", "intak"], 2, "no agent named 'intak'; agents: intake, support", id="unknown agent"),
+        pytest.param(["call"], 2, f"call whom? agents: {NAMES}. Try: make call AGENT={registry.names()[0]}", id="no agent"),
+        pytest.param(["call", "intak"], 2, f"no agent named 'intak'; agents: {NAMES}", id="unknown agent"),
         pytest.param(["call", "intake", "--metadata", "{"], 3, "metadata does not fit intake: not JSON", id="broken JSON"),
         pytest.param(["call", "intake", "--metadata", "{}"], 3, "/user_id: missing, required", id="missing field"),
         pytest.param(
