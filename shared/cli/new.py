@@ -10,8 +10,8 @@ from string import Template
 
 from shared import registry
 from shared.cli.schema import schema
-from shared.config.compose import CONF
 from shared.config.environment import ROOT, Settings
+from shared.config.selection import CONF
 from shared.errors import ConfigError
 
 TEMPLATES = Path(__file__).parent / "templates"

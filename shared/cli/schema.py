@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from shared import registry
-from shared.config.compose import CONF, ensure_snapshot
+from shared.config.compose import ensure_snapshot
 from shared.config.environment import LOCAL, ROOT, Settings
 from shared.config.model import Root
+from shared.config.selection import CONF
 from shared.config.snapshot import KINDS, NO_PROFILE
 from shared.errors import ConfigError
 from shared.metadata.schema import json_schema

@@ -117,7 +117,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
             plugins = build_plugins(config, settings.endpoints)
         session = await _serve(call, plugins)
         tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
-        call.begin(meet(call, session, tuning, lambda caller: load(caller=caller)))
+        call.begin(meet(call, session, tuning.apply, lambda caller: load(caller=caller)))
         call.begin(LiveMetadata(call, session, tuning).follow())
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.

@@ -13,7 +13,6 @@ from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.merge import Caller, Loaded
 from shared.session.call import Call
-from shared.session.tuning import Tuning
 
 ARRIVAL_LIMIT_S = 30.0
 """After this the contract is judged without a caller, and a greeting waits no longer."""
@@ -23,18 +22,22 @@ NO_CALLER = Caller("")
 Load = Callable[[Caller], Loaded[CallMetadata]]
 """`merge.load` with everything of the call but the caller."""
 
+Tune = Callable[[CallMetadata], None]
+
 log = structlog.get_logger(__name__)
 
 
 async def meet(
     call: Call,
     session: AgentSession[Call],
-    tuning: Tuning,
+    tune: Tune,
     load: Load,
     *,
     limit_s: float = ARRIVAL_LIMIT_S,
 ) -> None:
     """Wait for the caller and take what it brings; end the call where the contract misses something for good.
+
+    `tune` brings the plugins to what the metadata asks for.
 
     Whoever comes after the limit is met all the same.
     """
@@ -42,9 +45,9 @@ async def meet(
     try:
         done, _ = await asyncio.wait({coming}, timeout=limit_s)
         if not done:
-            await _take(call, session, tuning, load, NO_CALLER)
+            await _take(call, session, tune, load, NO_CALLER)
             call.arrived.set()
-        await _take(call, session, tuning, load, _caller(await coming))
+        await _take(call, session, tune, load, _caller(await coming))
     except RuntimeError:
         log.debug("the room closed before a caller came")
     finally:
@@ -53,7 +56,7 @@ async def meet(
 
 
 async def _take(
-    call: Call, session: AgentSession[Call], tuning: Tuning, load: Load, caller: Caller
+    call: Call, session: AgentSession[Call], tune: Tune, load: Load, caller: Caller
 ) -> None:
     if call.handoffs or call.failing:
         return  # the metadata is another agent's by now, or the call is over
@@ -65,7 +68,7 @@ async def _take(
     before = call.render("instructions")
     call.metadata, call.missing = loaded.metadata, loaded.missing_fields
     call.redactor.cover(loaded.metadata)
-    tuning.apply(loaded.metadata)
+    tune(loaded.metadata)
     if caller is not NO_CALLER:
         call.record.append(
             "caller",

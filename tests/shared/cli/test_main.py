@@ -174,8 +174,9 @@ def test_what_policy_refuses_is_said_before_a_call(tmp_path: Path) -> None:
     done = switchboard(tmp_path, "call", "intake", "--metadata", asked)
 
     assert done.returncode == 4
-    assert "/profile: no such profile, intake has none, patient; did you mean patient?" in (
-        done.stderr
+    assert (
+        "/profile: no such profile, intake has none, patient, spanish; did you mean patient?"
+        in (done.stderr)
     )
     assert "/config/tts.sped: not open to a dispatch; did you mean tts.speed?" in done.stderr
     assert "/config/llm.base_url: not open to a dispatch" in done.stderr

@@ -23,6 +23,10 @@ class DeskMetadata(CallMetadata):
     ticket: Annotated[Text, Personal, FromCaller]
 
 
+def untuned(_: CallMetadata) -> None:
+    """The plugins of these calls stay as they are."""
+
+
 def loading(job: str, *, degrade: bool = False) -> Load:
     """What a job makes of its sources."""
     loader = partial(load, DeskMetadata, job=job, degrade=degrade)
@@ -51,7 +55,7 @@ async def test_what_a_caller_brings_reaches_model_record_and_redaction(tmp_path:
         assert "Ticket: unknown." in str(agent.instructions)
 
         on.door.set_result(Person(metadata='{"ticket": "Nightingale", "user_id": "8"}'))
-        await meet(on.call, on.session, loading(job))
+        await meet(on.call, on.session, untuned, loading(job))
 
         assert 'Ticket: "Nightingale".' in str(agent.instructions)
         assert on.call.metadata.user_id == "7"
@@ -68,7 +72,7 @@ async def test_a_field_that_never_comes_ends_the_call(tmp_path: Path) -> None:
     with stage(tmp_path, begun(job)) as on:
         await on.session.start(DeskAgent(on.call))
         on.door.set_result(Person())
-        await meet(on.call, on.session, loading(job))
+        await meet(on.call, on.session, untuned, loading(job))
 
         assert await outcome(on) == ("refused", "metadata.missing")
         await on.session.aclose()
@@ -79,7 +83,9 @@ async def test_a_deadline_stands_in_for_a_caller(tmp_path: Path) -> None:
     job = '{"user_id": "7"}'
     with stage(tmp_path, begun(job)) as on:
         await on.session.start(DeskAgent(on.call))
-        meeting = asyncio.create_task(meet(on.call, on.session, loading(job), limit_s=0.01))
+        meeting = asyncio.create_task(
+            meet(on.call, on.session, untuned, loading(job), limit_s=0.01)
+        )
 
         await asyncio.wait_for(on.call.arrived.wait(), 1)
         assert await outcome(on) == ("refused", "metadata.missing")
@@ -92,7 +98,9 @@ async def test_a_late_caller_is_met(tmp_path: Path) -> None:
     job = '{"user_id": "7", "ticket": "T-1"}'
     with stage(tmp_path, begun(job)) as on:
         await on.session.start(DeskAgent(on.call))
-        meeting = asyncio.create_task(meet(on.call, on.session, loading(job), limit_s=0.01))
+        meeting = asyncio.create_task(
+            meet(on.call, on.session, untuned, loading(job), limit_s=0.01)
+        )
         await asyncio.wait_for(on.call.arrived.wait(), 1)
         assert on.events("caller") == []
 
@@ -111,7 +119,7 @@ async def test_a_degraded_call_goes_on_and_its_agent_knows(tmp_path: Path) -> No
         agent = DeskAgent(on.call)
         await on.session.start(agent)
         on.door.set_result(Person())
-        await meet(on.call, on.session, loading(job, degrade=True))
+        await meet(on.call, on.session, untuned, loading(job, degrade=True))
 
         assert on.call.outcome is None
         assert set(on.call.missing) == {"user_phone", "ticket"}
@@ -126,7 +134,7 @@ async def test_after_a_handoff_the_metadata_is_another_agents(tmp_path: Path) ->
         await on.session.start(DeskAgent(on.call))
         on.call.handoffs.append("support")
         on.door.set_result(Person(attributes={"user_name": "Ada"}))
-        await meet(on.call, on.session, loading(job))
+        await meet(on.call, on.session, untuned, loading(job))
         assert on.call.metadata.user_name is None
         await on.session.aclose()
 
@@ -169,7 +177,7 @@ async def test_a_greeting_waits_only_for_what_it_uses(
         assert greeted.done() is not waits
 
         on.door.set_result(Person(attributes={"user_name": "Ada"}))
-        await meet(on.call, on.session, loading(job))
+        await meet(on.call, on.session, untuned, loading(job))
         await asyncio.wait_for(greeted, 1)
         assert on.call.greeting is None
         assert ahead.stopped is waits
