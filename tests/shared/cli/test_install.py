@@ -190,7 +190,7 @@ def test_without_network_one_line_says_so(clone: Clone) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         index = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        clone.require("second", digest="0" * 64)
+        clone.require("third", digest="0" * 64)
         environ = {
             "PIP_NO_INDEX": "0",
             "PIP_INDEX_URL": index,
