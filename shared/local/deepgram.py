@@ -1,17 +1,15 @@
-"""Deepgram's `/v2/listen` (Flux), as its plugin, its SDK and its documents know it.
+"""What Deepgram's two live recognisers share: the handshake, sound in raw 16-bit PCM, faults, the shape of a refusal.
 
-Recognises English and takes raw 16-bit PCM. `keyterm`, `tag`, `language_hint`, `numerals`, `profanity_filter` and `redact` are
-accepted and change nothing.
+Both recognise English only. What asks for another language, or for words to be treated in a special way, changes nothing.
 """
 
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
-import structlog
 from aiohttp import WSMsgType, web
 
 from shared.local.auth import holds_key
@@ -21,98 +19,101 @@ from shared.local.pcm import Resampler, from_s16le
 from shared.local.turns import Thresholds
 from shared.local.voice import HEARING_RATE, VOICE
 
-log = structlog.get_logger(__name__)
-
-_MODELS = ("flux-general-en", "flux-general-multi")
-_FLAGS = ("mip_opt_out", "numerals", "profanity_filter")
-_PARAMETERS = {
-    "model", "encoding", "sample_rate", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms",
-    "keyterm", "language_hint", "tag", "redact", *_FLAGS,
-}  # fmt: skip
-_RANGES: dict[str, tuple[str, float, float]] = {
-    "eot_threshold": ("eot", 0.5, 1.0),
-    "eager_eot_threshold": ("eager", 0.3, 0.9),
-    "eot_timeout_ms": ("timeout_ms", 500, 60000),
-}
-_RATES = (8000, 48000)
-_CONFIDENCE = 0.95
+CONFIDENCE = 0.95
 """Of every word: the engine gives none."""
 
+_RATES = (8000, 48000)
 
-class _RefusedError(Exception):
+
+class RefusedError(Exception):
     """What the client asked for cannot be; the text says why."""
 
 
-def add_routes(app: web.Application) -> None:
-    app.router.add_get("/v2/listen", _listen)
-
-
-async def _listen(request: web.Request) -> web.StreamResponse:
-    request_id = str(uuid.uuid4())
-    if not holds_key(request, "Token", "Bearer"):
-        return _refusal(request_id, 401, "INVALID_AUTH", "Invalid credentials.")
-    fault = request.app[FAULTS].take("listen")
-    if fault is not None and fault.kind == "refuse":
-        return _refusal(request_id, fault.status or 503, "FAULT", "Refused on order.")
-    try:
-        rate, thresholds = _parameters(request.query)
-    except _RefusedError as err:
-        return _refusal(request_id, 400, "Bad Request", f"Bad Request: {err}")
-    if fault is not None and fault.kind == "delay":
-        await asyncio.sleep(fault.after_s)
-    if fault is not None and fault.kind == "hang" and not fault.after_s:
-        await asyncio.Event().wait()  # until the client has had enough
-    ws = web.WebSocketResponse(heartbeat=30, max_msg_size=1 << 20)
-    ws.headers["dg-request-id"] = request_id
-    await ws.prepare(request)
-    await _Session(request, ws, request_id, rate, thresholds, fault).run()
-    return ws
-
-
-class _Session:
+class Stream(ABC):
     """One socket: bytes in, events out."""
 
-    def __init__(
-        self,
-        request: web.Request,
-        ws: web.WebSocketResponse,
-        request_id: str,
-        rate: int,
-        thresholds: Thresholds,
-        fault: Fault | None,
-    ) -> None:
+    idle_s: ClassVar[float | None] = None
+    """Seconds without a message after which the client is sent away."""
+
+    def __init__(self, request: web.Request, request_id: str) -> None:
+        """Read the query.
+
+        Raises:
+            RefusedError: It asks for what cannot be.
+        """
+        rate, thresholds = self.read(request.query)
+        self.request_id = request_id
+        self.ws = web.WebSocketResponse(
+            heartbeat=30, max_msg_size=1 << 20, receive_timeout=self.idle_s
+        )
+        self.resampler = Resampler(rate, HEARING_RATE)
+        self.listener = Listener(request.app[VOICE], thresholds, self.report)
         self._request = request
-        self._ws = ws
-        self._request_id = request_id
-        self._fault = fault
-        self._resampler = Resampler(rate, HEARING_RATE)
-        self._listener = Listener(request.app[VOICE], thresholds, self._report)
-        self._keyterms: list[str] = request.query.getall("keyterm", [])
-        self._sequence = 0
         self._odd = b""
         self._silent = False
 
-    async def run(self) -> None:
+    @abstractmethod
+    def read(self, query: Mapping[str, str]) -> tuple[int, Thresholds]:
+        """The sample rate and thresholds that a query asks for."""
+
+    @abstractmethod
+    async def greet(self) -> None: ...
+
+    @abstractmethod
+    async def report(self, turn: TurnEvent) -> None: ...
+
+    @abstractmethod
+    async def obey(self, kind: object, message: Mapping[str, Any]) -> bool:
+        """Do what a control message says. False: it was the last."""
+
+    async def run(self, fault: Fault | None) -> None:
         """Serve until either side closes."""
-        strike = self._arm()
+        strike = self._arm(fault)
         try:
-            await self._send(type="Connected")
-            async for message in self._ws:
+            await self.greet()
+            async for message in self.ws:
                 if message.type is WSMsgType.BINARY:
-                    await self._hear(message.data)
-                elif message.type is WSMsgType.TEXT and not await self._obey(message.data):
+                    await self.hear(message.data)
+                elif message.type is WSMsgType.TEXT and not await self._take(message.data):
                     break
+        except TimeoutError:
+            reason = (
+                "Deepgram did not receive audio data or a text message within the timeout window."
+            )
+            await self.ws.close(code=1011, message=f"NET-0001: {reason}".encode())
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client has gone
         finally:
             if strike is not None:
                 strike.cancel()
-            self._listener.close()
-        await self._ws.close()
+        await self.ws.close()
 
-    def _arm(self) -> asyncio.TimerHandle | None:
+    async def hear(self, data: bytes) -> None:
+        """Take the next piece of sound; it may end within a sample."""
+        data = self._odd + data
+        whole = len(data) & ~1
+        self._odd = data[whole:]
+        await self.listener.hear(self.resampler.push(from_s16le(data[:whole])))
+
+    async def hear_rest(self) -> None:
+        """Take what resampling has held back: no more sound will come."""
+        await self.listener.hear(self.resampler.flush())
+
+    async def send(self, **fields: Any) -> None:
+        if not self._silent and not self.ws.closed:
+            await self.ws.send_json(fields)
+
+    async def _take(self, text: str) -> bool:
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, TypeError, KeyError):
+            kind, message = None, {}
+        return await self.obey(kind, message)
+
+    def _arm(self, fault: Fault | None) -> asyncio.TimerHandle | None:
         """Set the fault's clock."""
-        fault, loop = self._fault, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         if fault is not None and fault.kind == "drop":
             return loop.call_later(fault.after_s, abort, self._request)
         if fault is not None and fault.kind == "hang":
@@ -122,123 +123,65 @@ class _Session:
     def _fall_silent(self) -> None:
         self._silent = True
 
-    async def _hear(self, data: bytes) -> None:
-        data = self._odd + data
-        whole = len(data) & ~1
-        self._odd = data[whole:]
-        await self._listener.hear(self._resampler.push(from_s16le(data[:whole])))
 
-    async def _obey(self, text: str) -> bool:
-        """Do what a control message says. False: it was the last."""
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, TypeError, KeyError):
-            kind = None
-        if kind == "CloseStream":
-            await self._listener.hear(self._resampler.flush())
-            await self._listener.end_turn("model")
-            return False
-        if kind == "ForceEndTurn":
-            await self._listener.end_turn("manual")
-        elif kind == "Configure":
-            await self._configure(message)
-        else:
-            await self._send(
-                type="Error",
-                code="UNPARSABLE_CLIENT_MESSAGE",
-                description="Not a JSON object of a known type.",
-            )
-            return False
-        return True
-
-    async def _configure(self, message: Mapping[str, Any]) -> None:
-        given = message.get("thresholds") or {}
-        try:
-            thresholds = _with_thresholds(self._listener.thresholds, given)
-        except (_RefusedError, TypeError, AttributeError) as err:
-            await self._send(
-                type="ConfigureFailure", code="INVALID_CONFIGURATION", description=str(err)
-            )
-            return
-        self._listener.thresholds = thresholds
-        self._keyterms = message.get("keyterms", self._keyterms)
-        now = {
-            "eot_threshold": thresholds.eot,
-            "eager_eot_threshold": thresholds.eager,
-            "eot_timeout_ms": thresholds.timeout_ms,
-        }
-        await self._send(
-            type="ConfigureSuccess",
-            thresholds={name: value for name, value in now.items() if value is not None},
-            keyterms=self._keyterms,
-            **{key: message[key] for key in ("language_hints",) if message.get(key)},
-        )
-
-    async def _report(self, turn: TurnEvent) -> None:
-        await self._send(
-            type="TurnInfo",
-            event=turn.event,
-            turn_index=turn.turn,
-            audio_window_start=round(turn.start, 3),
-            audio_window_end=round(turn.end, 3),
-            transcript=turn.transcript,
-            words=[
-                {"word": word, "confidence": _CONFIDENCE, "start": start, "end": end}
-                for word, start, end in turn.words
-            ],
-            end_of_turn_confidence=round(turn.confidence, 4),
-            **({"trigger": turn.trigger} if turn.trigger else {}),
-        )
-
-    async def _send(self, **fields: Any) -> None:
-        if self._silent or self._ws.closed:
-            return
-        await self._ws.send_json(
-            {**fields, "request_id": self._request_id, "sequence_id": self._sequence}
-        )
-        self._sequence += 1
+async def serve(request: web.Request, kind: type[Stream]) -> web.StreamResponse:
+    """Answer a handshake, and the stream that follows."""
+    request_id = str(uuid.uuid4())
+    if not holds_key(request, "Token", "Bearer"):
+        return _refusal(request_id, 401, "INVALID_AUTH", "Invalid credentials.")
+    fault = request.app[FAULTS].take("listen")
+    if fault is not None and fault.kind == "refuse":
+        return _refusal(request_id, fault.status or 503, "FAULT", "Refused on order.")
+    try:
+        stream = kind(request, request_id)
+    except RefusedError as err:
+        return _refusal(request_id, 400, "Bad Request", f"Bad Request: {err}")
+    try:
+        if fault is not None and fault.kind == "delay":
+            await asyncio.sleep(fault.after_s)
+        if fault is not None and fault.kind == "hang" and not fault.after_s:
+            await asyncio.Event().wait()  # until the client has had enough
+        stream.ws.headers["dg-request-id"] = request_id
+        await stream.ws.prepare(request)
+        await stream.run(fault)
+    finally:
+        stream.listener.close()
+    return stream.ws
 
 
-def _parameters(query: Mapping[str, str]) -> tuple[int, Thresholds]:
-    """The sample rate and thresholds asked for."""
-    unknown = sorted(set(query) - _PARAMETERS)
+def check_names(query: Mapping[str, str], known: Collection[str]) -> None:
+    unknown = sorted(set(query) - set(known))
     if unknown:
-        raise _RefusedError(f"unknown query parameter {unknown[0]!r}")
-    if query.get("model") not in _MODELS:
-        raise _RefusedError("No such model/version combination found.")
-    if query.get("model") != _MODELS[0]:
-        log.warning("only English is recognised here", model=query["model"])
+        raise RefusedError(f"unknown query parameter {unknown[0]!r}")
+
+
+def read_model(query: Mapping[str, str], family: str) -> str:
+    model = query.get("model", "")
+    if not model.startswith(family):
+        raise RefusedError("No such model/version combination found.")
+    return model
+
+
+def read_flag(query: Mapping[str, str], name: str) -> bool:
+    given = query.get(name, "false").lower()
+    if given not in ("true", "false"):
+        raise RefusedError(f"{name} must be true or false")
+    return given == "true"
+
+
+def read_rate(query: Mapping[str, str]) -> int:
+    """The sample rate of raw 16-bit PCM."""
     if query.get("encoding") != "linear16":
-        raise _RefusedError("unsupported encoding, this stand-in takes linear16")
-    for name in _FLAGS:
-        if query.get(name, "false").lower() not in ("true", "false"):
-            raise _RefusedError(f"{name} must be true or false")
-    rate = query.get("sample_rate", "")
-    if not rate.isdecimal() or not _RATES[0] <= int(rate) <= _RATES[1]:
-        raise _RefusedError("sample_rate must be a number from 8000 to 48000")
-    given = {name: query[name] for name in _RANGES if name in query}
-    return int(rate), _with_thresholds(Thresholds(), given)
+        raise RefusedError("unsupported encoding, this stand-in takes linear16")
+    low, high = _RATES
+    return read_number(query, "sample_rate", low, high)
 
 
-def _with_thresholds(current: Thresholds, given: Mapping[str, Any]) -> Thresholds:
-    """`current` with what is given in place of its own."""
-    changes: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in _RANGES:
-            raise _RefusedError(f"unknown threshold {name!r}")
-        field, low, high = _RANGES[name]
-        try:
-            number = float(value)
-        except (ValueError, TypeError):
-            number = -1.0
-        if not low <= number <= high:
-            raise _RefusedError(f"{name} must be from {low} to {high}")
-        changes[field] = int(number) if field == "timeout_ms" else number
-    thresholds = replace(current, **changes)
-    if thresholds.eager is not None and thresholds.eager > thresholds.eot:
-        raise _RefusedError("eager_eot_threshold must not be above eot_threshold")
-    return thresholds
+def read_number(query: Mapping[str, str], name: str, low: int, high: int) -> int:
+    given = query.get(name, "")
+    if not given.isdecimal() or not low <= int(given) <= high:
+        raise RefusedError(f"{name} must be a number from {low} to {high}")
+    return int(given)
 
 
 def _refusal(request_id: str, status: int, code: str, text: str) -> web.Response:

@@ -15,23 +15,15 @@ from livekit.local_inference import VAD
 
 from shared.local.pcm import Samples
 from shared.local.turns import Thresholds, confidence
-from shared.local.voice import HEARING_RATE, Voice, as_hearing
+from shared.local.utterance import CONFIRMED, FRAME, FRAME_S, LEAD, Utterance, Word
+from shared.local.voice import Voice, as_hearing
 
 EventName = Literal["StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed", "EndOfTurn"]
 Trigger = Literal["model", "timeout", "manual"]
 
-_FRAME = 512
-_FRAME_S = _FRAME / HEARING_RATE
 _SPEECH, _STILL_SPEECH = 0.5, 0.35
-_LEAD, _TAIL, _EDGE = 12, 4, 2
-"""Frames of quiet that Moonshine gets before and after the speech, and those next to speech in which a soft sound may be left. The
-rest of every pause is made silent. So it loses or repeats the fewest digits, however long the pause was."""
-_CONFIRMED = 3
-"""Frames of speech that start a turn, or resume one after a pause. A click is shorter."""
 _PAUSE = 2
 """Frames of silence that make a pause."""
-_LAG_S = 0.07
-"""How long the detector still hears speech after its end."""
 _TRY = 5
 """Frames of speech after which the first words are looked for."""
 _UPDATE = 8
@@ -40,12 +32,6 @@ _UPDATE_S = 0.2
 """The same by the clock, for clients that send faster than speech."""
 _LONG, _TOO_LONG = 375, 625
 """Frames after which recognition starts anew, at the next pause or at once: Moonshine is good for some 20 s."""
-
-
-class Word(NamedTuple):
-    text: str
-    start: float
-    end: float
 
 
 class TurnEvent(NamedTuple):
@@ -64,58 +50,6 @@ class TurnEvent(NamedTuple):
         return " ".join(word.text for word in self.words)
 
 
-class _Turn:
-    """What is known of the turn that is going on."""
-
-    def __init__(self, frames: list[Samples], position: int) -> None:
-        self.frames = frames
-        """Sound that is not settled yet."""
-        self.voiced = [False] * (len(frames) - _CONFIRMED) + [True] * _CONFIRMED
-        """Which of them are speech."""
-        self.start = position - len(frames)
-        self.speech_start = position - _CONFIRMED
-        self.speech_end = self.speech_start
-        self.settled = ""
-        """Text of earlier sound of this turn."""
-        self.text = ""
-        self.silence = 0
-        self.pause: asyncio.Task[str] | None = None
-        self.judged = False
-        """Whether `text` is that of the present pause."""
-        self.eager = False
-        self.tries = 0
-
-    @property
-    def silence_s(self) -> float:
-        return self.silence * _FRAME_S + _LAG_S if self.silence else 0.0
-
-    def sound(self) -> Samples:
-        """What is to be recognised."""
-        spoken = np.flatnonzero(self.voiced)
-        if not len(spoken):
-            return np.empty(0, np.float32)
-        first, last = int(spoken[0]), int(spoken[-1])
-        near = np.convolve(self.voiced, np.ones(2 * _EDGE + 1), "same") > 0
-        quiet = np.zeros(_FRAME, np.float32)
-        begin, end = max(0, first - _EDGE), min(len(self.frames), last + 1 + _EDGE)
-        return np.concatenate(
-            [quiet] * (_LEAD - (first - begin))
-            + [self.frames[at] if near[at] else quiet for at in range(begin, end)]
-            + [quiet] * (_TAIL - (end - 1 - last))
-        )
-
-    def words(self) -> list[Word]:
-        """The words, spread over the speech by their length: the engine gives no times."""
-        texts = self.text.split()
-        start, end = self.speech_start * _FRAME_S, self.speech_end * _FRAME_S
-        ends = np.cumsum([len(text) + 1 for text in texts])
-        times = [start, *(start + (end - start) * ends / ends[-1])] if texts else []
-        return [
-            Word(text, round(float(times[at]), 3), round(float(times[at + 1]), 3))
-            for at, text in enumerate(texts)
-        ]
-
-
 class Listener:
     """Hears one stream of `HEARING_RATE` and reports its turns, in order, to `report`."""
 
@@ -132,9 +66,9 @@ class Listener:
         self._clock = asyncio.get_running_loop().time
         self._rest: Samples = np.empty(0, np.float32)
         self._position = 0
-        self._before: deque[Samples] = deque(maxlen=_LEAD)
+        self._before: deque[Samples] = deque(maxlen=LEAD)
         self._speech_run = 0
-        self._turn: _Turn | None = None
+        self._turn: Utterance | None = None
         self._index = 0
         self._since_event = 0
         self._update_at = 0.0
@@ -144,19 +78,36 @@ class Listener:
     async def hear(self, sound: Samples) -> None:
         """Take the next piece of the stream. Returns late when a decision waits for recognition: the stream waits with it."""
         sound = np.concatenate([self._rest, sound])
-        whole = len(sound) // _FRAME * _FRAME
+        whole = len(sound) // FRAME * FRAME
         self._rest = sound[whole:]
-        for frame in sound[:whole].reshape(-1, _FRAME):
+        for frame in sound[:whole].reshape(-1, FRAME):
             await self._hear_frame(frame)
 
-    async def end_turn(self, trigger: Trigger) -> None:
-        """End the turn that is going on, if it has words."""
-        turn = self._turn
-        if turn is None:
-            return
-        turn.pause = turn.pause or self._recognise(turn)
-        if await self._settle_pause(turn):
-            await self._end(turn, trigger, confidence(turn.silence_s, turn.text))
+    @property
+    def position_s(self) -> float:
+        """Seconds of sound heard so far."""
+        return self._position * FRAME_S
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether there is speech, or what may become a turn."""
+        return self._turn is not None
+
+    async def end_turn(self) -> None:
+        """End the turn that is going on, if it has words: the client says so."""
+        if (turn := self._turn) is not None and await self._catch_up(turn):
+            await self._end(turn, "manual", confidence(turn.silence_s, turn.text))
+
+    async def show(self) -> None:
+        """Report all words of the turn that is going on, and leave it open."""
+        if (turn := self._turn) is not None and await self._catch_up(turn):
+            await self._tell("Update", turn, confidence(turn.silence_s, turn.text))
+
+    async def _catch_up(self, turn: Utterance) -> bool:
+        """Know the text up to now."""
+        if not turn.judged and turn.pause is None:
+            turn.pause = self._recognise(turn)
+        return await self._settle_pause(turn)
 
     def close(self) -> None:
         for task in (self._interim, self._turn.pause if self._turn else None):
@@ -175,18 +126,18 @@ class Listener:
         )
         if turn is None:
             self._before.append(frame)
-            if self._speech_run == _CONFIRMED:
-                self._turn = _Turn(list(self._before), self._position)
+            if self._speech_run == CONFIRMED:
+                self._turn = Utterance(list(self._before), self._position)
             return
         turn.frames.append(frame)
         turn.voiced.append(self._speech_run > 0)
-        if self._speech_run >= (_CONFIRMED if turn.silence >= _PAUSE else 1):
+        if self._speech_run >= (CONFIRMED if turn.silence >= _PAUSE else 1):
             await self._speech(turn)
         else:
             turn.silence += 1
             await self._silence(turn)
 
-    async def _speech(self, turn: _Turn) -> None:
+    async def _speech(self, turn: Utterance) -> None:
         if turn.silence:
             await self._resume(turn)
         turn.silence = 0
@@ -201,7 +152,7 @@ class Listener:
         else:
             await self._update(turn)
 
-    async def _silence(self, turn: _Turn) -> None:
+    async def _silence(self, turn: Utterance) -> None:
         if turn.silence < _PAUSE:
             return
         if turn.silence == _PAUSE:
@@ -223,7 +174,7 @@ class Listener:
         if turn.text and not turn.eager:
             await self._update(turn)
 
-    async def _settle_pause(self, turn: _Turn) -> bool:
+    async def _settle_pause(self, turn: Utterance) -> bool:
         """Know the text of a pause. A turn without words was noise and is forgotten."""
         if turn.pause is not None:
             had_words = bool(turn.text)
@@ -236,7 +187,7 @@ class Listener:
             self._before.clear()
         return bool(turn.text)
 
-    async def _resume(self, turn: _Turn) -> None:
+    async def _resume(self, turn: Utterance) -> None:
         if turn.eager:
             turn.eager = False
             await self._tell("TurnResumed", turn, 0.0)
@@ -247,24 +198,24 @@ class Listener:
             await self._settle(turn, turn.text)
         turn.judged = False
 
-    async def _settle(self, turn: _Turn, text: str) -> None:
+    async def _settle(self, turn: Utterance, text: str) -> None:
         """Take text as final and recognise only what follows."""
         turn.settled = turn.text = text
         turn.frames = turn.frames[-self._speech_run :]
         turn.voiced = turn.voiced[-self._speech_run :]
 
-    async def _started(self, turn: _Turn) -> None:
+    async def _started(self, turn: Utterance) -> None:
         if turn.text:
             await self._tell("StartOfTurn", turn, confidence(turn.silence_s, turn.text))
 
-    async def _end(self, turn: _Turn, trigger: Trigger, sure: float) -> None:
+    async def _end(self, turn: Utterance, trigger: Trigger, sure: float) -> None:
         await self._tell("EndOfTurn", turn, sure, trigger)
         self._turn = None
         self._index += 1
         self._before.clear()
         self._speech_run = 0
 
-    async def _update(self, turn: _Turn) -> None:
+    async def _update(self, turn: Utterance) -> None:
         """An interim every quarter of a second, with the newest text there is."""
         if self._since_event < _UPDATE or self._clock() < self._update_at:
             return
@@ -278,7 +229,7 @@ class Listener:
         ):
             self._interim = asyncio.create_task(self._hear_interim(turn))
 
-    async def _hear_interim(self, turn: _Turn) -> None:
+    async def _hear_interim(self, turn: Utterance) -> None:
         """Refresh the text while the caller speaks, at most a third of the time: ends of turns come first."""
         began, settled = self._clock(), turn.settled
         text = await self._recognise(turn)
@@ -286,16 +237,16 @@ class Listener:
         if text and turn.silence == 0 and turn.settled == settled:
             turn.text = text
 
-    def _recognise(self, turn: _Turn) -> asyncio.Task[str]:
+    def _recognise(self, turn: Utterance) -> asyncio.Task[str]:
         return asyncio.create_task(self._text(turn.settled, turn.sound()))
 
     async def _text(self, settled: str, sound: Samples) -> str:
         return f"{settled} {await self._voice.recognise(sound)}".strip()
 
     async def _tell(
-        self, event: EventName, turn: _Turn, sure: float, trigger: Trigger | None = None
+        self, event: EventName, turn: Utterance, sure: float, trigger: Trigger | None = None
     ) -> None:
         self._since_event = 0
         self._update_at = self._clock() + _UPDATE_S
-        start, end = turn.start * _FRAME_S, self._position * _FRAME_S
+        start, end = turn.start * FRAME_S, self._position * FRAME_S
         await self._report(TurnEvent(event, self._index, start, end, turn.words(), sure, trigger))

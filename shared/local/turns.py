@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 _PACE_S = 0.333
 _UNFINISHED_PACE_S = 0.667
+_SUREST = 0.999
+"""Below 1, the threshold that lets only a timeout or the client end a turn."""
 
 _WANTS_MORE = {
     "a", "an", "and", "are", "at", "because", "but", "by", "for", "from", "his", "i", "if", "in", "is", "it's",
@@ -42,7 +44,7 @@ class Thresholds:
 def confidence(silence_s: float, text: str) -> float:
     """How sure it is, 0 to 1, that a turn with this text is over after so much silence."""
     pace = _UNFINISHED_PACE_S if _is_unfinished(text) else _PACE_S
-    return 1 - math.exp(-max(0.0, silence_s) / pace)
+    return min(_SUREST, 1 - math.exp(-max(0.0, silence_s) / pace))
 
 
 def _is_unfinished(text: str) -> bool:
