@@ -183,8 +183,7 @@ class Listener:
             if turn.text and not had_words:
                 await self._started(turn)
         if not turn.text:
-            self._turn = None
-            self._before.clear()
+            self._forget(turn)
         return bool(turn.text)
 
     async def _resume(self, turn: Utterance) -> None:
@@ -210,9 +209,14 @@ class Listener:
 
     async def _end(self, turn: Utterance, trigger: Trigger, sure: float) -> None:
         await self._tell("EndOfTurn", turn, sure, trigger)
-        self._turn = None
         self._index += 1
+        self._forget(turn)
+
+    def _forget(self, turn: Utterance) -> None:
+        """Be ready for the next turn: the silence so far may hold its first sound."""
+        self._turn = None
         self._before.clear()
+        self._before.extend(turn.frames[len(turn.frames) - turn.silence :])
         self._speech_run = 0
 
     async def _update(self, turn: Utterance) -> None:
