@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.local.auth import holds_key
 from shared.local.faults import FAULTS, abort
 from shared.local.pcm import ENCODINGS, Resampler, Samples, wav_header
+from shared.local.phrases import phrases
 from shared.local.voice import VOICE, Voice
 
 log = structlog.get_logger(__name__)
@@ -30,10 +31,6 @@ _STRUCTURED_SINCE = "2026-03-01"
 _PIECE_S = 0.1
 _QUIET = 0.01
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
-_BETWEEN_SENTENCES = re.compile(
-    r"(?<=[.!?])(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)\s+(?=[A-Z0-9\"'])"
-)
-_SAYABLE = re.compile(r"\w")
 
 
 class _OutputFormat(BaseModel):
@@ -190,9 +187,9 @@ class _Context:
         log.info("speaking", language=wanted.language, speed=how.speed, volume=how.volume)
         piece = int(form.sample_rate * _PIECE_S)
         began = time.monotonic()
-        async for sentence, sound in _sentences(self._request.app[VOICE], text, wanted):
+        async for phrase, sound in _phrases(self._request.app[VOICE], text, wanted):
             if wanted.add_timestamps:
-                times = _word_times(sentence, sound, form.sample_rate, self._spoken_s)
+                times = _word_times(phrase, sound, form.sample_rate, self._spoken_s)
                 await self._send(
                     type="timestamps", word_timestamps=times, done=False, status_code=206
                 )
@@ -232,30 +229,28 @@ async def _bytes(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     if form.container == "wav":
         await response.write(wav_header(form.encoding, form.sample_rate))
-    async for _, sound in _sentences(request.app[VOICE], wanted.transcript, wanted):
+    async for _, sound in _phrases(request.app[VOICE], wanted.transcript, wanted):
         await response.write(ENCODINGS[form.encoding](sound).tobytes())
     await response.write_eof()
     return response
 
 
-async def _sentences(
+async def _phrases(
     voice: Voice, text: str, wanted: _Generation
 ) -> AsyncIterator[tuple[str, Samples]]:
-    """Text as sound of the rate that is wanted, a sentence at a time, as soon as it is made."""
+    """Text as sound of the rate that is wanted, a phrase at a time, as soon as it is made."""
     if wanted.language not in (None, "en"):
         log.warning("only English is spoken here", language=wanted.language)
     how = wanted.generation_config
-    for sentence in _BETWEEN_SENTENCES.split(text):
-        if not _SAYABLE.search(sentence):
-            continue
-        speech = await voice.speak(sentence, speed=how.speed, volume=how.volume)
+    for phrase in phrases(text):
+        speech = await voice.speak(phrase, speed=how.speed, volume=how.volume)
         resampler = Resampler(speech.rate, wanted.output_format.sample_rate)
-        yield sentence, np.concatenate([resampler.push(speech.sound), resampler.flush()])
+        yield phrase, np.concatenate([resampler.push(speech.sound), resampler.flush()])
 
 
-def _word_times(sentence: str, sound: Samples, rate: int, offset_s: float) -> dict[str, list[Any]]:
-    """Where each word of a sentence is heard, by its length: Piper gives no times."""
-    words = sentence.split()
+def _word_times(phrase: str, sound: Samples, rate: int, offset_s: float) -> dict[str, list[Any]]:
+    """Where each word of a phrase is heard, by its length: Piper gives no times."""
+    words = phrase.split()
     loud = np.flatnonzero(np.abs(sound) > _QUIET)
     first, last = (loud[0], loud[-1] + 1) if len(loud) else (0, len(sound))
     sizes = [len(word) + (3 if word[-1] in ",.;:?!" else 1) for word in words]

@@ -18,10 +18,10 @@ _WANTS_MORE = {
     "a", "an", "and", "are", "at", "because", "but", "by", "for", "from", "his", "i", "if", "in", "is", "it's",
     "my", "of", "or", "our", "the", "their", "to", "uh", "um", "was", "were", "with", "your",
 }  # fmt: skip
-_DIGITS = {
+DIGITS = {
     "zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 }  # fmt: skip
-_REPEATS = {"double": 1, "triple": 2}
+REPEATS = {"double": 1, "triple": 2}
 _WORD = re.compile(r"[a-z']+|\d")
 _NUMBER_FROM, _NUMBER_TO = 3, 9
 """From three digits on it may be a number read aloud; ten are a whole telephone number."""
@@ -54,10 +54,10 @@ def _is_unfinished(text: str) -> bool:
         return True
     digits = 0
     for word in reversed(words):
-        if word.isdigit() or word in _DIGITS:
+        if word.isdigit() or word in DIGITS:
             digits += 1
-        elif word in _REPEATS:
-            digits += _REPEATS[word]
+        elif word in REPEATS:
+            digits += REPEATS[word]
         else:
             break
     return _NUMBER_FROM <= digits <= _NUMBER_TO
