@@ -14,6 +14,7 @@ from deepgram.listen.v2 import types
 from livekit.agents.stt import SpeechEventType
 from livekit.plugins.deepgram import STTv2
 
+from shared.local import listener
 from shared.local.voice import HEARING_RATE
 from tests.shared.local.providers.client import KEY, Socket, Sound, deepgram, frames, opened, plain
 
@@ -67,13 +68,13 @@ async def test_speech_becomes_text(url: str, spoken: Sound) -> None:
     assert ended.audio_window_start <= times[0] < times[-1] <= ended.audio_window_end
 
 
-async def test_events_come_in_the_order_that_is_documented(url: str, spoken: Sound) -> None:
+async def test_events_come_in_the_order_that_is_documented(
+    url: str, spoken: Sound, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pause is an eager end, more speech resumes the turn, updates come while it goes on, and numbers count them all."""
-    sound = spoken(0.3, BOOKING, 0.5, QUESTION, 1.5)
+    monkeypatch.setattr(listener, "_UPDATE_S", 0.0)  # updates by the sound alone: it comes fast
     async with flux(url, eager_eot_threshold=0.4, eot_threshold=0.9) as socket:
-        for at in range(0, len(sound), 1600):
-            await socket.sdk.send_media(sound[at : at + 1600])
-            await asyncio.sleep(0.02)  # speech has a pace: updates go by the clock
+        await socket.send(spoken(0.3, BOOKING, 0.5, QUESTION, 1.5))
         heard = await socket.until(event="EndOfTurn")
 
     connected, *turns = heard
