@@ -124,7 +124,7 @@ async def test_speech_started_comes_first(url: str, spoken: Sound) -> None:
 
 async def test_utterance_end_comes_after_the_gap(url: str, spoken: Sound) -> None:
     """A gap of utterance_end_ms after the last final word is told once, a shorter one is not."""
-    sound = spoken(0.3, BOOKING, 0.6, DELIVERY, 2.5)
+    sound = spoken(0.3, BOOKING, 0.9, DELIVERY, 2.5)
 
     heard = await everything(
         url, sound, endpointing=300, interim_results="true", utterance_end_ms=1000

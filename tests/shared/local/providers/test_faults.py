@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,7 +41,7 @@ async def tts(url: str, session: aiohttp.ClientSession) -> AsyncIterator[cartesi
 
 async def hear(stt: STT[Any], sound: bytes, options: APIConnectOptions) -> str:
     """The first final text."""
-    async with stt.stream(conn_options=options) as stream:
+    async with asyncio.timeout(30), stt.stream(conn_options=options) as stream:
         for frame in frames(sound):
             stream.push_frame(frame)
         async for event in stream:

@@ -68,7 +68,7 @@ def holds(sound: Samples, part: Samples) -> bool:
     )
 
 
-@pytest.mark.parametrize("pause", [0.2, 0.22, 0.24])
+@pytest.mark.parametrize("pause", [0.22, 0.24])
 async def test_no_sound_is_lost_after_the_end_of_a_turn(
     gated: Gated, spoken: Sound, pause: float
 ) -> None:
