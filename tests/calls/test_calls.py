@@ -146,7 +146,7 @@ def test_a_dispatch_with_wrong_metadata_is_refused_with_one_line(
     lines = [line for line in host.log.splitlines() if "job refused" in line]
     assert "pointer=/user_phone" in lines[-1]
     assert "metadata.phone" in lines[-1]
-    assert "4711" not in host.log
+    assert "number-4711" not in host.log
 
 
 def test_a_full_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
