@@ -116,13 +116,16 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         if plugins.config != config:
             plugins = build_plugins(config, settings.endpoints)
         session = await _serve(call, plugins)
-        tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
-        call.begin(meet(call, session, tuning.apply, lambda caller: load(caller=caller)))
-        call.begin(LiveMetadata(call, session, tuning).follow())
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.
         await call.settle("failed", code="job.crashed")
         raise
+    tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
+    meeting = meet(
+        call, session, tuning.apply, lambda caller: load(caller=caller), seen=loaded.notes
+    )
+    call.begin(meeting)
+    call.begin(LiveMetadata(call, session, tuning).follow())
     call.record.append(
         "joined",
         agent=agent,

@@ -72,7 +72,7 @@ async def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any])
         raise ToolError(
             f"These values do not fit: {fields}. Ask the caller for them again, or leave them out."
         ) from None
-    call.metadata = metadata
+    call.metadata, call.missing = metadata, ()
     call.prompts = Prompts.load(registry.folder(target))
     call.in_charge = target
     call.handoffs.append(target)
