@@ -45,6 +45,7 @@ async def answered(
         host="h",
         max_jobs=1,
         running=lambda: 0,
+        busy=lambda: False,
     )
     job = agent.Job(
         id="AJ_1",
