@@ -54,20 +54,27 @@ class Prompts:
     """The compiled templates of one agent."""
 
     folder: Path
+    sources: Mapping[str, str]
     _templates: Mapping[str, Template]
     _fields: Mapping[str, frozenset[str]]
 
     @staticmethod
     def load(agent_folder: Path) -> "Prompts":
-        """Compile the prompts of an agent's folder, or take them from memory while no file changed.
+        """Compile the prompts of an agent's folder.
 
         Raises:
             ConfigError: A template does not compile; names file and line.
         """
-        folder = agent_folder / "prompts"
-        files = sorted(folder.glob("*.md"))
-        stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-        return _load(folder, stamps)
+        return Prompts.of(agent_folder, read(agent_folder))
+
+    @staticmethod
+    def of(agent_folder: Path, sources: Mapping[str, str]) -> "Prompts":
+        """Compile prompts that were read before, name to text, or take them from memory.
+
+        Raises:
+            ConfigError: A template does not compile; names file and line.
+        """
+        return _compile(agent_folder / "prompts", tuple(sorted(sources.items())))
 
     @property
     def names(self) -> frozenset[str]:
@@ -99,18 +106,23 @@ class Prompts:
         return f"{text}\n\n{DATA_NOTE}" if '"' in text else text
 
 
-def check(agent_folder: Path, model: type[CallMetadata]) -> None:
+def read(agent_folder: Path) -> dict[str, str]:
+    """The texts of an agent's prompts, by name."""
+    files = sorted((agent_folder / "prompts").glob("*.md"))
+    return {path.stem: path.read_text(encoding="utf-8") for path in files}
+
+
+def check(prompts: Prompts, model: type[CallMetadata]) -> None:
     """Refuse templates with a name that the contract does not have, before a call meets it.
 
     Raises:
         ConfigError: Names file, line and the unknown name, for every one of them.
     """
-    prompts = Prompts.load(agent_folder)
     known = _visible(model) | {MISSING}
     problems = []
     for name in sorted(prompts.names):
         path = prompts.folder / f"{name}.md"
-        tree = _environment(for_model=True, sources={}).parse(path.read_text(encoding="utf-8"))
+        tree = _environment(for_model=True, sources={}).parse(prompts.sources[name])
         unknown = meta.find_undeclared_variables(tree) - known
         problems += [
             f"{path}:{node.lineno}: unknown name {node.name!r}"
@@ -123,27 +135,23 @@ def check(agent_folder: Path, model: type[CallMetadata]) -> None:
 
 
 @lru_cache(maxsize=64)
-def _load(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Prompts:
-    if not stamps:
+def _compile(folder: Path, sources: tuple[tuple[str, str], ...]) -> Prompts:
+    if not sources:
         raise ConfigError(f"{folder} has no *.md file", code="prompt.missing")
-    sources = {Path(path).name: Path(path).read_text(encoding="utf-8") for path, *_ in stamps}
+    files = {f"{name}.md": text for name, text in sources}
     templates = {}
     fields = {}
-    for file in sources:
-        name = file.removesuffix(".md")
-        environment = _environment(for_model=_is_for_model(name), sources=sources)
+    for name, text in sources:
+        environment = _environment(for_model=_is_for_model(name), sources=files)
+        path = str(folder / f"{name}.md")
         try:
-            template = environment.get_template(file)
-            fields[name] = frozenset(
-                meta.find_undeclared_variables(environment.parse(sources[file]))
-            )
+            template = environment.get_template(f"{name}.md")
+            fields[name] = frozenset(meta.find_undeclared_variables(environment.parse(text)))
         except TemplateSyntaxError as err:
-            raise ConfigError(
-                f"{folder / file}:{err.lineno}: {err.message}", code="prompt.syntax"
-            ) from None
-        template.filename = str(folder / file)
+            raise ConfigError(f"{path}:{err.lineno}: {err.message}", code="prompt.syntax") from None
+        template.filename = path
         templates[name] = template
-    return Prompts(folder, templates, fields)
+    return Prompts(folder, dict(sources), templates, fields)
 
 
 class _Environment(ImmutableSandboxedEnvironment):

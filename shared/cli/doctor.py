@@ -14,9 +14,10 @@ from typing import Literal
 from shared import registry
 from shared.cli.hosts import running_hosts
 from shared.cli.probes import Server, other_hosts, try_key, try_server, try_sound
-from shared.cli.run import check_endpoints, check_reachable, local_endpoints
+from shared.cli.run import check_reachable
 from shared.config import providers
 from shared.config.compose import ensure_snapshot
+from shared.config.endpoints import check_endpoints, local_endpoints
 from shared.config.environment import LIVEKIT, LOCAL, PROVIDER_KEYS, Settings
 from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError, DispatchError, ProviderError, StackError, SwitchboardError

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from shared import registry
 from shared.config.compose import ensure_snapshot
+from shared.config.endpoints import check_endpoints, local_endpoints
 from shared.config.environment import LIVEKIT, LOCAL, PROVIDER_KEYS, Settings
-from shared.config.snapshot import Slot, Snapshot
-from shared.errors import ConfigError, StackError
+from shared.config.snapshot import Snapshot
+from shared.errors import StackError
 from shared.local.stack import HeldStack, Ports, hold
 
-IN_PROCESS = "in-process"
 REACH_LIMIT_S = 5.0
 
 
@@ -94,28 +94,6 @@ def _local_livekit(settings: Settings, held: HeldStack) -> dict[str, str]:
     }
 
 
-def local_endpoints(url: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """Where each plugin class finds its stand-in; the shapes differ, so does what the plugins want."""
-    return {
-        "deepgram.STT": f"{url}/v1/listen",
-        "deepgram.STTv2": f"{url.replace('http', 'ws', 1)}/v2/listen",
-        "cartesia.TTS": url,
-        "openai.LLM": variables.get("OPENAI_BASE_URL", f"{url}/v1"),
-    }
-
-
-def check_endpoints(snapshot: Snapshot, endpoints: Mapping[str, str]) -> None:
-    """A local call must not reach a provider by accident."""
-    known = {**snapshot.endpoints, **endpoints}
-    lost = [slot for slot in snapshot.slots if slot.kind != "vad" and slot.class_name not in known]
-    if lost:
-        raise ConfigError(
-            f"{', '.join(_named(slot) for slot in lost)} has no stand-in in ENV=local, there are: {', '.join(known)}."
-            f" Give it an address under endpoints in conf/env/local.yaml, or {IN_PROCESS} where it opens no socket.",
-            code="config.endpoint",
-        )
-
-
 def check_reachable(url: str) -> None:
     """Refuse to start where nothing answers; LiveKit itself would try for two minutes.
 
@@ -133,10 +111,6 @@ def check_reachable(url: str) -> None:
             f"no LiveKit server answers at LIVEKIT_URL {url} ({reason}). Check the address and that it runs.",
             code="stack.unreachable",
         ) from None
-
-
-def _named(slot: Slot) -> str:
-    return f"{slot.kind} {slot.class_name}"
 
 
 def _say_where(

@@ -14,6 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared import prompts, registry
 from shared.config.origins import Key, Layer, chosen_at, entries, lines
 from shared.config.selection import CONF, Selection, check_names, options
 from shared.config.snapshot import KINDS, NO_PROFILE, VERSION, Snapshot, from_plain, load_snapshot
@@ -109,6 +110,7 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
         "variants": variants,
         "languages": general.languages,
         "allow": {agent: plain_rules(profiles[NO_PROFILE]) for agent, profiles in roots.items()},
+        "prompts": {agent: prompts.read(registry.AGENTS / agent) for agent in roots},
     }
 
 

@@ -144,6 +144,7 @@ class Settings:
             "LIVEKIT_AGENT_DEPLOYMENT": deployment,
             "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "1" if turn_detector else "0",
             "SWITCHBOARD_ENV": self.env,
+            "SWITCHBOARD_SET": shlex.join(self.overrides),
             "SWITCHBOARD_VAR": str(self.var),
             "SWITCHBOARD_SNAPSHOT": str(snapshot),
             "SWITCHBOARD_ENDPOINTS": json.dumps(dict(endpoints)),

@@ -19,6 +19,7 @@ from livekit.agents import NotGiven, llm, stt, tts, vad
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from shared.config import rules
+from shared.config.endpoints import IN_PROCESS
 from shared.config.policy import Rule
 from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError, near
@@ -32,9 +33,6 @@ BASES: dict[str, tuple[type, ...]] = {
     "llm": (llm.LLM, llm.RealtimeModel),
     "vad": (vad.VAD,),
 }
-
-IN_PROCESS = "in-process"
-"""The endpoint of a class that opens no socket."""
 
 DENIED = re.compile(
     r"self|client|http_session|(.*_)?(url|uri|api_key|secret|token|password|credentials)(_.*)?"

@@ -13,7 +13,7 @@ from typing import Any
 from shared.config.policy import Rule, check_dispatch
 from shared.errors import ConfigError
 
-VERSION = 3
+VERSION = 4
 KINDS = ("stt", "tts", "llm", "vad")
 """The slots of a session, each a Hydra group."""
 
@@ -131,6 +131,7 @@ class Snapshot:
         languages: Language, such as `es`, to the profile that speaks it.
         allow: Agent name to what is open to its dispatches, by key.
         endpoints: Plugin class to base URL, or to `in-process`.
+        prompts: Agent name to the texts of its prompts, by name.
     """
 
     digest: str
@@ -142,6 +143,7 @@ class Snapshot:
     variants: Mapping[str, Mapping[str, CallConfig]]
     languages: Mapping[str, str]
     allow: Mapping[str, Mapping[str, Rule]]
+    prompts: Mapping[str, Mapping[str, str]]
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -264,6 +266,7 @@ def from_plain(raw: Mapping[str, Any]) -> Snapshot:
             agent: {key: Rule(**rule) for key, rule in rules.items()}
             for agent, rules in raw["allow"].items()
         },
+        prompts=raw["prompts"],
     )
 
 

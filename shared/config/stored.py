@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from shared import registry
 from shared.config.snapshot import VERSION
 
 _MAKERS = ("compose.py", "model.py", "rules.py")
@@ -20,11 +21,12 @@ _MAKERS = ("compose.py", "model.py", "rules.py")
 def digest_of(
     conf: Path, agents: Sequence[str], env: str, overrides: Sequence[str], developer: str
 ) -> str:
-    """Of everything the result depends on: conf, arguments, and the versions of Hydra and of the plugins."""
+    """Of everything the result depends on: conf, prompts, arguments, and the versions of Hydra and of the plugins."""
     found = hashlib.sha256()
-    for file in sorted(conf.rglob("*.yaml")):
-        found.update(f"{file.relative_to(conf)}\0".encode())
-        found.update(file.read_bytes())
+    for folder, files in sources(conf).items():
+        for file in files:
+            found.update(f"{file.relative_to(folder)}\0".encode())
+            found.update(file.read_bytes())
     for name in _MAKERS:
         found.update((Path(__file__).parent / name).read_bytes())
     versions = sorted(
@@ -36,6 +38,12 @@ def digest_of(
         json.dumps([VERSION, sorted(agents), env, list(overrides), developer, versions]).encode()
     )
     return found.hexdigest()[:16]
+
+
+def sources(conf: Path) -> dict[Path, list[Path]]:
+    """The files that a snapshot is made from, conf and the prompts of all agents, by the folder they are in."""
+    prompts = registry.AGENTS.glob("*/prompts/*.md")
+    return {conf: sorted(conf.rglob("*.yaml")), registry.AGENTS: sorted(prompts)}
 
 
 def write(path: Path, raw: Mapping[str, Any]) -> None:

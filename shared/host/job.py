@@ -39,7 +39,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What every job of one agent server is told. Pickled into the job process."""
+    """What every job of one agent server is told. Pickled into the job process.
+
+    Attributes:
+        snapshot: The stored snapshot, or a link to the newest one.
+    """
 
     agent: str
     snapshot: Path
@@ -52,6 +56,7 @@ class JobSettings:
 class Warm:
     """What a job process has ready when its job comes: one process serves one call, so nothing of it is shared."""
 
+    path: Path
     snapshot: Snapshot
     plugins: Plugins
 
@@ -59,13 +64,23 @@ class Warm:
 def prewarm(settings: JobSettings, process: JobProcess) -> None:
     """Make in the idle process what any call of this agent needs: config, plugins, prompts, the WebRTC runtime."""
     logs.configure_job(level=settings.log_level)
-    snapshot = load_snapshot(settings.snapshot)
-    plugins = build_plugins(resolve(snapshot, settings.agent), settings.endpoints)
-    process.userdata[WARM] = Warm(snapshot, plugins)
+    process.userdata[WARM] = _warm(settings)
     registry.contract(settings.agent)
     registry.agent_class(settings.agent)
-    Prompts.load(registry.folder(settings.agent))
     rtc.AudioResampler(24000, 48000)  # its first object starts the runtime
+
+
+def _warm(settings: JobSettings) -> Warm:
+    path = settings.snapshot.resolve()
+    snapshot = load_snapshot(path)
+    prompts_of(snapshot, settings.agent)
+    plugins = build_plugins(resolve(snapshot, settings.agent), settings.endpoints)
+    return Warm(path, snapshot, plugins)
+
+
+def prompts_of(snapshot: Snapshot, agent: str) -> Prompts:
+    """The prompts of an agent as the snapshot has them."""
+    return Prompts.of(registry.folder(agent), snapshot.prompts[agent])
 
 
 async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
@@ -75,6 +90,8 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     """
     agent = settings.agent
     warm: Warm = ctx.proc.userdata[WARM]
+    if settings.snapshot.resolve() != warm.path:
+        warm = _warm(settings)  # conf or a prompt was edited meanwhile
     job = ctx.job
     attributes = dict(job.attributes)
     load = partial(
@@ -105,7 +122,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         config=config,
         in_charge=agent,
         metadata=metadata,
-        prompts=Prompts.load(registry.folder(agent)),
+        prompts_of=partial(prompts_of, warm.snapshot),
         record=Spool.open(settings.records, call_id=call_key, attempt=attempt(attributes)),
         redactor=redactor,
         missing=loaded.missing_fields,
@@ -116,13 +133,16 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         if plugins.config != config:
             plugins = build_plugins(config, settings.endpoints)
         session = await _serve(call, plugins)
-        tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
-        call.begin(meet(call, session, tuning.apply, lambda caller: load(caller=caller)))
-        call.begin(LiveMetadata(call, session, tuning).follow())
     except BaseException:
         # LiveKit reports a crashed job as a success; the record and the room must not.
         await call.settle("failed", code="job.crashed")
         raise
+    tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
+    meeting = meet(
+        call, session, tuning.apply, lambda caller: load(caller=caller), seen=loaded.notes
+    )
+    call.begin(meeting)
+    call.begin(LiveMetadata(call, session, tuning).follow())
     call.record.append(
         "joined",
         agent=agent,

@@ -93,6 +93,7 @@ class Offers:
                 room=job.room.name,
                 digest=config.digest,
                 metadata=loaded.metadata.model_dump(mode="json", exclude_none=True),
+                unknown=loaded.unknown,
             )
             if loaded.missing:
                 log.warning(

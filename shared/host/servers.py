@@ -22,10 +22,11 @@ from livekit.agents import AgentServer, WorkerOptions
 
 from shared import prompts, registry
 from shared.config import providers
-from shared.config.environment import HostSettings
+from shared.config.endpoints import check_endpoints
+from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError, SwitchboardError
-from shared.host import job
+from shared.host import edits, job
 from shared.host.requests import Offers
 from shared.telemetry import logs
 from shared.telemetry.redaction import HostCalls
@@ -49,7 +50,7 @@ def _check(snapshot: Snapshot) -> None:
     providers.check(snapshot)
     for name in snapshot.variants:
         registry.agent_class(name)
-        prompts.check(registry.folder(name), registry.contract(name))
+        prompts.check(job.prompts_of(snapshot, name), registry.contract(name))
 
 
 class Host:
@@ -71,13 +72,15 @@ class Host:
         self.registered: set[str] = set()
         self.draining = asyncio.Event()
         self.health_ports = {name: _free_port() for name in self.names}
+        self.link = settings.var / "run" / f"host-{os.getpid()}.snapshot"
+        self.offers: dict[str, Offers] = {}
         self.servers = {name: self._build(name) for name in self.names}
 
     async def run(self) -> int:
         """Serve until a signal; 0 after a clean end, 1 where LiveKit could not be reached for good."""
         self._listen_for_signals()
         run_file = self.settings.var / "run" / f"host-{os.getpid()}.json"
-        async with self._http() as ready_url:
+        async with self._http() as ready_url, self._edits():
             _write_private(run_file, self._describe(ready_url))
             try:
                 return await self._serve()
@@ -110,11 +113,34 @@ class Host:
             if isinstance(result, TimeoutError):
                 log.warning("calls cut off", timeout_s=self.snapshot.server.drain_timeout_s)
 
+    @contextlib.asynccontextmanager
+    async def _edits(self) -> AsyncIterator[None]:
+        """In local, edits of conf and prompts reach the next call."""
+        with edits.linked(self.settings.snapshot, self.link):
+            following = None
+            if self.snapshot.env == LOCAL:
+                following = asyncio.create_task(
+                    edits.follow(self.names, self.link, self._check_edit, self._put)
+                )
+            yield
+            if following is not None:
+                following.cancel()
+
+    def _check_edit(self, snapshot: Snapshot) -> None:
+        check_endpoints(snapshot, self.endpoints)
+        _check(snapshot)
+
+    def _put(self, snapshot: Snapshot) -> None:
+        if snapshot.server != self.snapshot.server:
+            log.warning("edits under server count from the next start of the host on")
+        for offers in self.offers.values():
+            offers.snapshot = snapshot
+
     def _build(self, name: str) -> AgentServer:
         config = self.snapshot.server
         settings = job.JobSettings(
             agent=name,
-            snapshot=self.settings.snapshot,
+            snapshot=self.link,
             records=self.settings.var / "records",
             endpoints=self.endpoints,
             log_level=config.log_level,
@@ -132,7 +158,7 @@ class Host:
             log_level=config.log_level,
             **_proxy(self.settings.livekit_url),
         )
-        offers = Offers(
+        offers = self.offers[name] = Offers(
             agent=name,
             snapshot=self.snapshot,
             records=settings.records,
@@ -209,7 +235,7 @@ class Host:
             "deployment": self.snapshot.server.deployment,
             "livekit_url": self.settings.livekit_url,
             "ready_url": ready_url,
-            "snapshot": str(self.settings.snapshot),
+            "snapshot": str(self.link),
         }
 
     def _listen_for_signals(self) -> None:

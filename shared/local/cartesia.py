@@ -1,6 +1,6 @@
 """Cartesia's `/tts/websocket` and `/tts/bytes`, as its plugin, its SDK and its documents know them.
 
-There is one voice, and it speaks English: `voice` and `language` are accepted and change nothing.
+There is one voice for each language, English and Spanish: `voice` is accepted and changes nothing.
 """
 
 import asyncio
@@ -239,11 +239,11 @@ async def _phrases(
     voice: Voice, text: str, wanted: _Generation
 ) -> AsyncIterator[tuple[str, Samples]]:
     """Text as sound of the rate that is wanted, a phrase at a time, as soon as it is made."""
-    if wanted.language not in (None, "en"):
-        log.warning("only English is spoken here", language=wanted.language)
     how = wanted.generation_config
     for phrase in phrases(text):
-        speech = await voice.speak(phrase, speed=how.speed, volume=how.volume)
+        speech = await voice.speak(
+            phrase, language=wanted.language, speed=how.speed, volume=how.volume
+        )
         resampler = Resampler(speech.rate, wanted.output_format.sample_rate)
         yield phrase, np.concatenate([resampler.push(speech.sound), resampler.flush()])
 

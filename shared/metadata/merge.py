@@ -7,16 +7,12 @@ in the room; what the caller may still bring is no error in the first.
 """
 
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import create_model
-
 from shared.errors import MetadataError, Problem
-from shared.metadata.contract import NO_COUNTRY, CallMetadata
+from shared.metadata.contract import NO_COUNTRY, CallMetadata, without_required
 from shared.metadata.marks import NOBODY, FromCaller, marked
 from shared.metadata.parse import check_metadata, parse_object, refusal, unknown_keys
 from shared.metadata.sip import NUMBER, called_from, sip_fields
@@ -61,12 +57,14 @@ class Loaded(Generic[M_co]):
     """The metadata of a call, where each field came from, and what was left out on the way.
 
     Attributes:
+        unknown: What the job says that the contract does not know: kept for the record.
         missing: What the contract asks for and nobody gave, or not yet; those fields are `None`.
         notes: Sentences for the log, without values.
     """
 
     metadata: M_co
     sources: Mapping[str, Source]
+    unknown: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -83,6 +81,7 @@ class _Gathered:
     model: type[CallMetadata]
     fields: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def offer(self, source: Source, fields: Mapping[str, Any]) -> None:
@@ -157,9 +156,11 @@ def load(
         missing += why
         got.drop(map(_field_of, why))
         got.offer(Source.DERIVED, derived)
-        metadata = check_metadata(got.fields, _without_required(model))
+        metadata = check_metadata(got.fields, without_required(model))
     defaults = dict.fromkeys(set(model.model_fields) - set(got.fields), Source.DEFAULT)
-    return Loaded(metadata, {**got.sources, **defaults}, tuple(missing), tuple(got.notes))
+    return Loaded(
+        metadata, {**got.sources, **defaults}, got.unknown, tuple(missing), tuple(got.notes)
+    )
 
 
 def _take_job(
@@ -179,6 +180,7 @@ def _take_job(
         if unknown and strict:
             raise refusal(got.model, unknown)
         got.notes += [f"job metadata: {problem} (left out)" for problem in unknown]
+        got.unknown |= {key: fields[key] for key in fields if key not in got.model.model_fields}
         got.offer(Source.JOB, fields)
     else:
         got.notes.append(_NO_JOB)
@@ -275,18 +277,6 @@ def _may_still_come(problem: Problem, model: type[CallMetadata], caller: Caller 
     if problem.code == f"metadata.{NO_COUNTRY}":
         return "locale" in open_fields
     return problem.code == "metadata.missing" and _field_of(problem) in open_fields
-
-
-@cache
-def _without_required(model: type[M]) -> type[M]:
-    """The same contract, in which a field that must be there may be `None`."""
-    fields: dict[str, Any] = {}
-    for name, info in model.model_fields.items():
-        if info.is_required() and name != "user_id":
-            optional = copy(info)
-            optional.default = None
-            fields[name] = (info.annotation, optional)
-    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
 
 
 def _field_of(problem: Problem) -> str:

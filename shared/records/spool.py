@@ -6,7 +6,8 @@ A file belongs to one call, attempt and writing process; `seq` counts from 0 and
 
 and these are the events, with what `data` holds:
 
-    offered      agent, dispatch_id, room, digest, metadata   a host took the job
+    offered      agent, dispatch_id, room, digest, metadata,  a host took the job
+                 unknown (keys that the contract does not know)
     joined       agent, digest, sources, missing              the agent is in the room
     caller       metadata, sources, missing                   the caller is there, with what it brought
     turn         role (caller | agent), text                  a turn as it is final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from livekit import rtc
@@ -33,11 +33,12 @@ async def meet(
     tune: Tune,
     load: Load,
     *,
+    seen: Sequence[str] = (),
     limit_s: float = ARRIVAL_LIMIT_S,
 ) -> None:
     """Wait for the caller and take what it brings; end the call where the contract misses something for good.
 
-    `tune` brings the plugins to what the metadata asks for.
+    `tune` brings the plugins to what the metadata asks for. Notes that were `seen` are not logged again.
 
     Whoever comes after the limit is met all the same.
     """
@@ -47,7 +48,10 @@ async def meet(
         if not done:
             await _take(call, session, tune, load, NO_CALLER)
             call.arrived.set()
-        await _take(call, session, tune, load, _caller(await coming))
+        loaded = await _take(call, session, tune, load, _caller(await coming))
+        if loaded is not None:
+            notes = [note for note in loaded.notes if note not in seen]
+            log.info("caller is here", notes=notes, missing=list(call.missing))
     except RuntimeError:
         log.debug("the room closed before a caller came")
     finally:
@@ -57,14 +61,15 @@ async def meet(
 
 async def _take(
     call: Call, session: AgentSession[Call], tune: Tune, load: Load, caller: Caller
-) -> None:
+) -> Loaded[CallMetadata] | None:
+    """What is known now, put in force; `None` where it no longer counts or ended the call."""
     if call.handoffs or call.failing:
-        return  # the metadata is another agent's by now, or the call is over
+        return None  # the metadata is another agent's by now, or the call is over
     try:
         loaded = load(caller)
     except MetadataError as err:
         call.refuse(session, err)
-        return
+        return None
     before = call.render("instructions")
     call.metadata, call.missing = loaded.metadata, loaded.missing_fields
     call.redactor.cover(loaded.metadata)
@@ -76,10 +81,10 @@ async def _take(
             sources={name: str(source) for name, source in loaded.sources.items()},
             missing=call.missing,
         )
-        log.info("caller is here", notes=list(loaded.notes), missing=list(call.missing))
     after = call.render("instructions")
     if after != before and session.current_agent.instructions == before:
         await session.current_agent.update_instructions(after)
+    return loaded
 
 
 def _caller(person: rtc.RemoteParticipant) -> Caller:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Call:
         id: The dispatch's key, else its id; the same over re-dispatch and handoff.
         in_charge: The name of the agent in charge; `config` stays that of the first one, whose plugins the session keeps.
         metadata: The contract of the agent in charge; a handoff replaces it.
+        prompts_of: Agent name to its prompts, as they were when the call began.
         missing: Fields that the contract asks for and nobody has given; they are `None` in `metadata`.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         arrived: Set when the caller is in the room and known, or is waited for no longer.
@@ -49,7 +50,7 @@ class Call:
     config: CallConfig
     in_charge: str
     metadata: CallMetadata
-    prompts: Prompts
+    prompts_of: Callable[[str], Prompts]
     record: Spool
     redactor: Redactor
     missing: tuple[str, ...] = ()
@@ -61,6 +62,11 @@ class Call:
     swapped: dict[str, Any] = field(default_factory=dict)
     history: llm.ChatContext | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts of the agent in charge."""
+        return self.prompts_of(self.in_charge)
 
     def render(self, prompt: str, **extra: object) -> str:
         """Render one of the agent's prompts over the metadata in force."""

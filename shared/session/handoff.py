@@ -12,7 +12,6 @@ from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, Hidden, marked
 from shared.metadata.parse import check_metadata
-from shared.prompts import Prompts
 from shared.session.call import Call
 from shared.session.make import make_agent
 
@@ -72,8 +71,7 @@ async def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any])
         raise ToolError(
             f"These values do not fit: {fields}. Ask the caller for them again, or leave them out."
         ) from None
-    call.metadata = metadata
-    call.prompts = Prompts.load(registry.folder(target))
+    call.metadata, call.missing = metadata, ()
     call.in_charge = target
     call.handoffs.append(target)
     call.record.append(

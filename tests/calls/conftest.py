@@ -43,6 +43,7 @@ class RunningHost:
     """A `switchboard run` of a test, and everything to call its agents.
 
     Attributes:
+        root: The clone it runs in.
         log: What it wrote so far; the whole of it after `stop`.
     """
 
@@ -51,6 +52,7 @@ class RunningHost:
     var: Path
     stack: Stack
     deployment: str
+    root: Path = ROOT
     described: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -163,7 +165,7 @@ def start_host(
             stderr=log,
         )
     described = wait_ready(process, var, log_path)
-    return RunningHost(process, log_path, var, stack, str(described["deployment"]), described)
+    return RunningHost(process, log_path, var, stack, str(described["deployment"]), root, described)
 
 
 def wait_ready(process: subprocess.Popen[bytes], var: Path, log_path: Path) -> dict[str, object]:

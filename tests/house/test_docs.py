@@ -65,6 +65,6 @@ def test_every_agent_is_whole(name: str) -> None:
     assert (CONF / "agent" / f"{name}.yaml").is_file()
     assert registry.contract(name)
     assert registry.agent_class(name)
-    prompts.check(registry.folder(name), registry.contract(name))
+    prompts.check(prompts.Prompts.load(registry.folder(name)), registry.contract(name))
     needed = {"instructions", "greeting", "goodbye", "apology"}
     assert needed <= prompts.Prompts.load(registry.folder(name)).names

@@ -130,7 +130,7 @@ def test_an_unknown_name_is_found_before_a_call(tmp_path: Path) -> None:
         instructions="One\nTwo {{ card }}\n{% for a in data.rows %}{{ a }}{% endfor %}",
     )
     with pytest.raises(ConfigError) as caught:
-        check(folder, DeskMetadata)
+        check(Prompts.load(folder), DeskMetadata)
     text = str(caught.value)
     assert "greeting.md:1: unknown name 'user_nam'; " in text
     assert "greeting.md:2: unknown name 'x'; " in text
@@ -165,7 +165,7 @@ def test_a_missing_prompt_is_named(tmp_path: Path) -> None:
 
 
 def test_an_edit_reaches_the_next_call(tmp_path: Path) -> None:
-    """Prompts are read again when a file changed, and only then."""
+    """Prompts are compiled again when a text changed, and only then."""
     first = Prompts.load(agent(tmp_path, greeting="Hi"))
     assert Prompts.load(tmp_path) is first
     again = Prompts.load(agent(tmp_path, greeting="Good morning"))
@@ -175,4 +175,4 @@ def test_an_edit_reaches_the_next_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_every_agents_prompts_fit_its_contract(name: str) -> None:
     """No shipped prompt asks for a name its agent's contract lacks."""
-    check(registry.folder(name), registry.contract(name))
+    check(Prompts.load(registry.folder(name)), registry.contract(name))

@@ -203,13 +203,11 @@ async def test_an_exported_server_is_tried_without_a_stack(
 async def test_a_plugin_without_a_stand_in_is_found(tmp_path: Path) -> None:
     """What `make run` would refuse in local, doctor says too."""
     (finding,) = await found(
-        settings(
-            tmp_path, SWITCHBOARD_SET="stt.provider=openai stt.type=STT ~stt.eager_eot_threshold"
-        )
+        settings(tmp_path, SWITCHBOARD_SET="tts.provider=elevenlabs ~tts.voice")
     )
 
     assert finding.code == "config.endpoint"
-    assert "openai.STT" in finding.text
+    assert "elevenlabs.TTS" in finding.text
 
 
 async def test_a_machine_with_nothing_but_lo_is_found() -> None:

@@ -49,7 +49,7 @@ def test_a_new_agent_is_whole(copy: Path) -> None:
     """Contract, class, conf and prompts are found, and its prompts use names its contract has."""
     look = (
         "from shared import prompts, registry as r\n"
-        "prompts.check(r.folder('front_desk'), r.contract('front_desk'))\n"
+        "prompts.check(prompts.Prompts.load(r.folder('front_desk')), r.contract('front_desk'))\n"
         "print(*sorted(prompts.Prompts.load(r.folder('front_desk')).names))\n"
         "print(r.agent_class('front_desk').__doc__)"
     )

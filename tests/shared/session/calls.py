@@ -87,7 +87,7 @@ def stage(folder: Path, metadata: CallMetadata, **prompts: str) -> Iterator[Stag
             config=CONFIG,
             in_charge="desk",
             metadata=metadata,
-            prompts=Prompts.load(folder),
+            prompts_of=lambda _: Prompts.load(folder),
             record=Spool.open(folder / "records", call_id="c-1", attempt=1),
             redactor=Redactor.of(metadata),
         )

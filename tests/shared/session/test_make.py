@@ -15,7 +15,7 @@ from shared import registry
 from shared.errors import ConfigError
 from shared.metadata.contract import CallMetadata, Text
 from shared.metadata.marks import FromCaller, Hidden
-from shared.prompts import check
+from shared.prompts import Prompts, check
 from shared.session.call import Call
 from shared.session.handoff import _handoff_tool
 from shared.session.make import make_agent
@@ -132,4 +132,4 @@ def test_no_prompt_may_use_a_hidden_field(tmp_path: Path) -> None:
         (folder / "prompts").mkdir(parents=True)
         (folder / "prompts" / f"{name}.md").write_text("Hi\n{{ account }}")
         with pytest.raises(ConfigError, match=rf"{name}\.md:2: unknown name 'account'"):
-            check(folder, DeskMetadata)
+            check(Prompts.load(folder), DeskMetadata)

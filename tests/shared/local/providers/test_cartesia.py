@@ -12,6 +12,7 @@ import aiohttp
 import cartesia
 import numpy as np
 import pytest
+import structlog
 from cartesia.types import websocket_response as types
 from livekit.plugins import cartesia as plugin
 from pydantic import BaseModel
@@ -313,6 +314,33 @@ async def test_wav_says_what_it_holds(url: str, encoding: str, kind: int, width:
     layout = struct.unpack("<HHIIHH", file[20:36])
     assert layout == (kind, 1, 8000, 8000 * width, width, 8 * width)
     assert 0.5 < len(file[44:]) / width / 8000 < 2
+
+
+async def test_spanish_is_spoken(contexts: Contexts, voice: Voice) -> None:
+    """Spanish is heard as Spanish, faster and quieter where so wanted, and English after it as English."""
+    changed = {"speed": 1.5, "volume": 0.5}
+    await contexts.say("Buenos días, señor.", "a", language="es")
+    await contexts.say("Buenos días, señor.", "b", language="es", generation_config=changed)
+    await contexts.say(DELIVERY, "c")
+    frames = [frame for _ in range(3) for frame in await contexts.until("done")]
+
+    spanish, fast, english = (sound(frames, context) for context in "abc")
+    assert "senor" in (await heard(voice, spanish)).lower().replace("ñ", "n")
+    assert length_s(fast) < 0.85 * length_s(spanish)
+    assert np.abs(from_s16le(fast)).max() < 0.6 * np.abs(from_s16le(spanish)).max()
+    assert alike(await heard(voice, english), DELIVERY)
+
+
+async def test_other_languages_are_said_not_to_be_spoken(contexts: Contexts, voice: Voice) -> None:
+    """A language that nobody here speaks is warned of once and read as English, so that a call goes on."""
+    with structlog.testing.capture_logs() as logs:
+        for context in "ab":
+            await contexts.say(DELIVERY, context, language="fr")
+        frames = await contexts.until("done") + await contexts.until("done")
+
+    warned = [entry["language"] for entry in logs if entry["log_level"] == "warning"]
+    assert warned == ["fr"]
+    assert alike(await heard(voice, sound(frames)), DELIVERY)
 
 
 async def test_speed_and_volume_change_the_sound(url: str) -> None:
