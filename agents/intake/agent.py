@@ -19,7 +19,7 @@ class IntakeAgent(Agent):
         )
 
     async def on_enter(self) -> None:
-        await self.session.userdata.greet(self.session)
+        await self.session.userdata.enter(self.session)
 
     async def on_metadata_change(self, change: MetadataChange) -> None:
         """Tell the caller, in the new language, that the call goes on in it."""
@@ -39,6 +39,6 @@ class IntakeAgent(Agent):
         """
         call = ctx.userdata
         number = check_contact(ctx, name=name, callback_number=callback_number)
-        call.record.append("intake", name=name, callback_number=number, reason=reason)
+        call.save("intake", name=name, callback_number=number, reason=reason)
         call.end_after(ctx.session, call.render("goodbye", user_name=name), "completed")
         raise StopResponse

@@ -24,12 +24,7 @@ class SupportAgent(Agent):
         )
 
     async def on_enter(self) -> None:
-        call = self.session.userdata
-        if call.history is None:
-            await call.greet(self.session)
-        else:
-            self.session.say(call.render("takeover"))
-            self.session.generate_reply()
+        await self.session.userdata.enter(self.session)
 
     async def on_metadata_change(self, change: MetadataChange) -> None:
         """Tell the caller, in the new language, that the call goes on in it."""
@@ -61,7 +56,7 @@ class SupportAgent(Agent):
         """
         call = ctx.userdata
         number = check_contact(ctx, name=name, callback_number=callback_number)
-        call.record.append("message", name=name, callback_number=number, message=message)
+        call.save("message", name=name, callback_number=number, message=message)
         call.end_after(ctx.session, call.render("goodbye", user_name=name), "message_taken")
         raise StopResponse
 

@@ -12,14 +12,18 @@ STATE = "sb.state"
 CODE = "sb.code"
 OUTCOME = "sb.outcome"
 METADATA = "sb.metadata"
+RESUME = "sb.resume"
+"""On a dispatch that goes on with a call whose agent was lost."""
 
 
-def agent_identity(room: str, agent: str, key: str) -> str:
-    """The one identity of `agent` in `room` for a dispatch key.
+def agent_identity(room: str, agent: str, key: str, attempt: int) -> str:
+    """The one identity of `agent` in `room` for an attempt of a dispatch key.
 
-    LiveKit keeps one participant per identity and the last one wins, so a replacement takes the place of a dead agent by joining.
+    LiveKit keeps one participant per identity, and the last one wins. Each attempt has its own: where a replacement throws out what is
+    left of the lost agent, LiveKit (v1.13.5) ends the job of that identity, and that is the replacement's by then. What is left of an
+    attempt can be removed by its identity without ever hitting another one.
     """
-    digest = hashlib.sha256("\0".join((room, agent, key)).encode()).hexdigest()
+    digest = hashlib.sha256("\0".join((room, agent, key, str(attempt))).encode()).hexdigest()
     return f"sb-{digest[:20]}"
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import aiohttp
 import structlog
-from livekit import rtc
+from livekit import api, rtc
 from livekit.agents import AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
-from shared.dispatch.identity import STATE, attempt, call_id
+from shared.dispatch.identity import KEY, RESUME, STATE, attempt, call_id
+from shared.dispatch.offers import agent_of_key
 from shared.metadata import merge
 from shared.prompts import Prompts
-from shared.records.spool import Spool
+from shared.records.spool import Spool, read_call
 from shared.session.arrival import meet
 from shared.session.build import Plugins, build_plugins, build_session
 from shared.session.call import Call
 from shared.session.events import follow
+from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
+from shared.session.resume import past
 from shared.session.speech import SpeechAhead
 from shared.session.tuning import Tuning
 from shared.telemetry import logs
@@ -43,6 +48,7 @@ class JobSettings:
 
     Attributes:
         snapshot: The stored snapshot, or a link to the newest one.
+        line: Socket of the host that looks after its jobs.
     """
 
     agent: str
@@ -50,6 +56,7 @@ class JobSettings:
     records: Path
     endpoints: Mapping[str, str]
     log_level: str
+    line: Path
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,12 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     if settings.snapshot.resolve() != warm.path:
         warm = _warm(settings)  # conf or a prompt was edited meanwhile
     job = ctx.job
+    line = await Lifeline.open(settings.line, job.id)
     attributes = dict(job.attributes)
+    if await _is_late(ctx, attributes):
+        line.say("bye", outcome="superseded")
+        ctx.shutdown(reason="superseded")
+        return
     load = partial(
         merge.load,
         registry.contract(agent),
@@ -113,6 +125,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     )
     redactor = Redactor.of(metadata)
     call_key = call_id(attributes, job.dispatch_id)
+    before = past(read_call(settings.records, call_key)) if RESUME in attributes else None
     logs.bind_call(
         redactor, call_id=call_key, agent=agent, dispatch=job.dispatch_id, digest=config.digest
     )
@@ -126,16 +139,19 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         record=Spool.open(settings.records, call_id=call_key, attempt=attempt(attributes)),
         redactor=redactor,
         missing=loaded.missing_fields,
+        line=line,
     )
     ctx.proc.userdata[CALL] = call
+    if before is not None:
+        call.take_up(before)
     try:
         plugins = warm.plugins
         if plugins.config != config:
             plugins = build_plugins(config, settings.endpoints)
         session = await _serve(call, plugins)
-    except BaseException:
-        # LiveKit reports a crashed job as a success; the record and the room must not.
-        await call.settle("failed", code="job.crashed")
+    except Exception:
+        # LiveKit reports a crashed job as a success; the host sends another one.
+        call.lose("job.crashed")
         raise
     tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
     meeting = meet(
@@ -146,18 +162,34 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     call.record.append(
         "joined",
         agent=agent,
+        pid=os.getpid(),
         digest=config.digest,
         sources={name: str(source) for name, source in loaded.sources.items()},
         missing=loaded.missing_fields,
     )
     log.info("agent joined", notes=list(loaded.notes))
     await ctx.room.local_participant.set_attributes({STATE: "ready"})
+    call.tell("ready")
+
+
+async def _is_late(ctx: JobContext, attributes: Mapping[str, str]) -> bool:
+    """Whether a later attempt of the same call is in the room already."""
+    if KEY not in attributes:
+        return False
+    try:
+        there = await ctx.api.room.list_participants(
+            api.ListParticipantsRequest(room=ctx.job.room.name)
+        )
+    except (api.TwirpError, aiohttp.ClientError, TimeoutError):
+        return False
+    found = agent_of_key(there.participants, attributes[KEY])
+    return found is not None and attempt(found.attributes) > attempt(attributes)
 
 
 async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
     if plugins.tts is not None:
-        call.greeting = SpeechAhead(plugins.tts, call.render("greeting"))
+        call.greeting = SpeechAhead(plugins.tts, call.render("resume" if call.past else "greeting"))
     session = build_session(call, plugins)
     follow(session, call)
     await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)
@@ -174,3 +206,5 @@ async def on_session_end(ctx: JobContext) -> None:
     else:
         await call.settle("abandoned")
     call.record.close()
+    if call.line is not None:
+        await call.line.close()

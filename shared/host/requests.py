@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import structlog
+from livekit import api
 from livekit.agents import JobRequest
 
 from shared import registry
@@ -18,16 +20,22 @@ from shared.dispatch.identity import (
     DISPATCH,
     HOST,
     KEY,
+    RESUME,
     STATE,
     agent_identity,
     attempt,
     call_id,
 )
+from shared.dispatch.offers import of_key
 from shared.errors import MetadataError, PolicyError, ProblemsError
+from shared.host.recovery import Job, Recovery
 from shared.metadata import merge
 from shared.metadata.contract import CallMetadata
 from shared.records.spool import Spool
 from shared.telemetry.redaction import HostCalls, Redactor
+
+LIST_LIMIT_S = 0.5
+"""An offer must be answered within a second."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +47,8 @@ class Offers:
     Attributes:
         running: How many jobs this agent server runs now.
         busy: Whether the machine has too much to do for one more.
+        lkapi: Of the server that makes the offers.
+        recovery: Looks after the jobs that are taken.
         in_flight: Accepted, not launched yet: LiveKit counts them late.
     """
 
@@ -50,6 +60,8 @@ class Offers:
     max_jobs: int
     running: Callable[[], int]
     busy: Callable[[], bool]
+    lkapi: api.LiveKitAPI
+    recovery: Recovery
     in_flight: int = 0
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,9 +73,15 @@ class Offers:
         self.calls.offered(job.id, Redactor(), call_id=call, agent=self.agent)
         record = Spool.open(self.records, call_id=call, attempt=attempt(attributes))
         try:
-            if code := self._unable():
-                log.warning("job refused", call_id=call, agent=self.agent, code=code)
+            if code := self._unable(attributes):
+                self._decline(record, request, call, code)
                 await request.reject(terminate=False)
+                return
+            if await self._is_duplicate(request, attributes):
+                log.info(
+                    "job is a duplicate", call_id=call, agent=self.agent, dispatch=job.dispatch_id
+                )
+                await request.reject(terminate=True)
                 return
             try:
                 loaded = merge.load(
@@ -107,10 +125,27 @@ class Offers:
             record.close()
         await self._accept(request, call, config)
 
-    def _unable(self) -> str | None:
-        """Why this host can take no call now, as a code."""
+    async def _is_duplicate(self, request: JobRequest, attributes: Mapping[str, str]) -> bool:
+        """Whether another dispatch of the same key counts in place of this one.
+
+        The identity in the room is the fence: where LiveKit cannot be asked, two agents of one key still never stay.
+        """
+        if KEY not in attributes:
+            return False
+        try:
+            async with asyncio.timeout(LIST_LIMIT_S):
+                there = await self.lkapi.agent_dispatch.list_dispatch(request.room.name)
+        except (api.TwirpError, aiohttp.ClientError, TimeoutError):
+            return False
+        ours = of_key(there, self.agent, attributes[KEY])
+        return bool(ours) and ours[0].id != request.job.dispatch_id
+
+    def _unable(self, attributes: Mapping[str, str]) -> str | None:
+        """Why this host can take no call now, as a code. A call that lost its agent is taken however much there is to do."""
         if self.draining.is_set():
             return "host.draining"
+        if RESUME in attributes:
+            return None
         if self.running() + self.in_flight >= self.max_jobs:
             return "host.full"
         return "host.busy" if self.busy() else None
@@ -125,34 +160,58 @@ class Offers:
         )
 
     async def _accept(self, request: JobRequest, call: str, config: CallConfig) -> None:
-        attributes = dict(request.job.attributes)
+        offer = request.job
+        attributes = dict(offer.attributes)
+        job = Job(
+            id=offer.id,
+            call_id=call,
+            agent=self.agent,
+            room=offer.room.name,
+            room_sid=offer.room.sid,
+            metadata=offer.metadata,
+            attributes=attributes,
+            deployment=offer.deployment,
+        )
         self.in_flight += 1
+        self.recovery.taking(job)
         try:
             await request.accept(
-                identity=agent_identity(request.room.name, self.agent, call),
+                identity=agent_identity(offer.room.name, self.agent, call, job.attempt),
                 name=self.agent,
                 attributes={
                     KEY: call,
-                    ATTEMPT: str(attempt(attributes)),
-                    DISPATCH: request.job.dispatch_id,
+                    ATTEMPT: str(job.attempt),
+                    DISPATCH: offer.dispatch_id,
                     HOST: self.host,
                     DIGEST: config.digest,
                     STATE: "joining",
                 },
             )
+        except Exception:
+            self.recovery.dropped(job)  # LiveKit gave the call to another host
+            raise
         finally:
             self.in_flight -= 1
+        self.recovery.launched(job)
+
+    def _decline(self, record: Spool, request: JobRequest, call: str, code: str) -> None:
+        """Leave the offer to other hosts."""
+        dispatch = request.job.dispatch_id
+        record.append("declined", agent=self.agent, dispatch_id=dispatch, code=code)
+        log.warning("job refused", call_id=call, agent=self.agent, dispatch=dispatch, code=code)
 
     def _refuse(self, record: Spool, request: JobRequest, call: str, err: ProblemsError) -> None:
         """One log line and the end of the record; the error names fields, never values."""
         pointers = [problem.pointer for problem in err.problems]
         record.append(
-            "offered",
+            "refused",
             agent=self.agent,
             dispatch_id=request.job.dispatch_id,
             room=request.room.name,
+            code=err.code,
+            reason=str(err),
         )
-        record.append("outcome", outcome="refused", code=err.code, reason=str(err))
+        record.append("outcome", outcome="refused", code=err.code)
         log.warning(
             "job refused",
             call_id=call,

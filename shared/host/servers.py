@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 from aiohttp import web
+from livekit import api
 from livekit.agents import AgentServer, WorkerOptions
 
 from shared import prompts, registry
@@ -27,6 +28,7 @@ from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError, SwitchboardError
 from shared.host import edits, job
+from shared.host.recovery import Recovery
 from shared.host.requests import Offers
 from shared.telemetry import logs
 from shared.telemetry.redaction import HostCalls
@@ -39,10 +41,17 @@ def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -
     calls = logs.configure_host(json=snapshot.server.log_json, level=snapshot.server.log_level)
     try:
         _check(snapshot)
-        return asyncio.run(Host(names, snapshot, settings, calls).run())
+        return asyncio.run(_run(names, snapshot, settings, calls))
     except SwitchboardError as err:
         log.error("cannot start", code=err.code, reason=str(err))
         return err.exit_code
+
+
+async def _run(
+    names: Sequence[str], snapshot: Snapshot, settings: HostSettings, calls: HostCalls
+) -> int:
+    async with api.LiveKitAPI() as lkapi:  # address, key and secret are in the environment
+        return await Host(names, snapshot, settings, calls, lkapi).run()
 
 
 def _check(snapshot: Snapshot) -> None:
@@ -62,12 +71,15 @@ class Host:
         snapshot: Snapshot,
         settings: HostSettings,
         calls: HostCalls,
+        lkapi: api.LiveKitAPI,
     ) -> None:
         self.names = tuple(names)
         self.snapshot = snapshot
         self.settings = settings
         self.endpoints = {**snapshot.endpoints, **settings.endpoints}
         self.calls = calls
+        self.lkapi = lkapi
+        self.recovery = Recovery(settings.var / "run", settings.var / "records", lkapi)
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self.registered: set[str] = set()
         self.draining = asyncio.Event()
@@ -80,7 +92,7 @@ class Host:
         """Serve until a signal; 0 after a clean end, 1 where LiveKit could not be reached for good."""
         self._listen_for_signals()
         run_file = self.settings.var / "run" / f"host-{os.getpid()}.json"
-        async with self._http() as ready_url, self._edits():
+        async with self._http() as ready_url, self._edits(), self.recovery.looking_after():
             _write_private(run_file, self._describe(ready_url))
             try:
                 return await self._serve()
@@ -144,6 +156,7 @@ class Host:
             records=self.settings.var / "records",
             endpoints=self.endpoints,
             log_level=config.log_level,
+            line=self.recovery.line,
         )
         load = Load(measured=config.load == "cpu")
         server = AgentServer(
@@ -167,6 +180,8 @@ class Host:
             max_jobs=config.max_jobs,
             running=lambda: len(server.active_jobs),
             busy=lambda: load.now >= config.load_threshold,
+            lkapi=self.lkapi,
+            recovery=self.recovery,
             draining=self.draining,
         )
         # Functions and partials of them: the entrypoint is pickled into the job process.

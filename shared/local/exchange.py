@@ -15,6 +15,9 @@ from shared.errors import StackError
 
 Taken = Literal["not known", "by nobody", "to refuse it", "by a host"]
 
+COMES_AGAIN_S = 5.0
+"""Longest wait for another agent in the place of one that left without a word."""
+
 _AGENT_STATE = "lk.agent.state"
 
 
@@ -121,6 +124,7 @@ class Sight:
         self._key = key
         self._strangers: frozenset[str] = frozenset()
         self._present: set[str] = set()
+        self._newest = ""
         self._attributes: dict[str, str] = {}
         self.joined: float | None = None
         self.listening_since = 0.0
@@ -173,6 +177,7 @@ class Sight:
     def _on_participant(self, person: rtc.RemoteParticipant) -> None:
         if self.is_agent(person):
             self._present.add(person.identity)
+            self._newest = person.identity
             self.joined = self.joined or time.monotonic()
             self._read(person)
 
@@ -190,6 +195,8 @@ class Sight:
         self.gone.set()
 
     def _read(self, person: rtc.Participant) -> None:
+        if person.identity != self._newest:
+            return  # what is left of one that was lost
         listened = self.listening
         self._attributes |= person.attributes
         if self.listening and not listened:
@@ -197,5 +204,13 @@ class Sight:
 
     def _lose(self, identity: str) -> None:
         self._present.discard(identity)
+        if self._present:
+            return
+        if OUTCOME in self._attributes or KEY not in self._attributes:
+            self.gone.set()
+        else:  # it was lost; another one may be on its way
+            asyncio.get_running_loop().call_later(COMES_AGAIN_S, self._give_up)
+
+    def _give_up(self) -> None:
         if not self._present:
             self.gone.set()

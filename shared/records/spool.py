@@ -6,15 +6,20 @@ A file belongs to one call, attempt and writing process; `seq` counts from 0 and
 
 and these are the events, with what `data` holds:
 
+    declined     agent, dispatch_id, code                     a host has no room for it and leaves it to others
+    refused      agent, dispatch_id, room, code, reason       what it says does not fit; no host will take it
     offered      agent, dispatch_id, room, digest, metadata,  a host took the job
                  unknown (keys that the contract does not know)
-    joined       agent, digest, sources, missing              the agent is in the room
+    joined       agent, pid, digest, sources, missing         the agent is in the room
     caller       metadata, sources, missing                   the caller is there, with what it brought
     turn         role (caller | agent), text                  a turn as it is final
-    tool_result  tool, arguments, result, is_error            a tool has answered
+    tool_started tool, tool_call, arguments                   a tool is about to act
+    tool_result  tool, tool_call, arguments, result, is_error a tool has answered
     intake       name, callback_number, reason                intake saved what it took
     message      name, callback_number, message               support took a message
     handoff      to, metadata                                 another agent took the session over
+    recovering   why                                          its agent was lost; another attempt is on its way
+    superseded                                                another attempt has taken this one's place
     outcome      outcome, code                                how it ended
 
 Personal data belongs here, that is what a record is for, and so nobody but the owner may read the folder. It belongs in no log.

@@ -11,13 +11,17 @@ import structlog
 from livekit import rtc
 from livekit.agents import AgentSession, JobContext, llm
 
+from shared import registry
 from shared.config.snapshot import CallConfig
 from shared.dispatch.identity import CODE, OUTCOME, STATE
 from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, marked
+from shared.metadata.parse import check_metadata
 from shared.prompts import Prompts
 from shared.records.spool import Spool
+from shared.session.lifeline import Lifeline
+from shared.session.resume import Past
 from shared.session.speech import SpeechAhead
 from shared.telemetry.redaction import Redactor
 
@@ -39,10 +43,15 @@ class Call:
         metadata: The contract of the agent in charge; a handoff replaces it.
         prompts_of: Agent name to its prompts, as they were when the call began.
         missing: Fields that the contract asks for and nobody has given; they are `None` in `metadata`.
+        line: To the host, which sends another agent where this one is lost.
+        past: Of a call that lost its agent; `None` once its new agent has taken it up.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         arrived: Set when the caller is in the room and known, or is waited for no longer.
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
+        saved: What was written once and must not be written again.
+        superseded: Another agent of the same identity is in the room in this one's place.
+        lost: This agent cannot go on, and the host has been told.
     """
 
     id: str
@@ -54,6 +63,11 @@ class Call:
     record: Spool
     redactor: Redactor
     missing: tuple[str, ...] = ()
+    line: Lifeline | None = None
+    past: Past | None = None
+    saved: set[str] = field(default_factory=set)
+    superseded: bool = False
+    lost: bool = False
     greeting: SpeechAhead | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: Outcome | None = None
@@ -76,7 +90,40 @@ class Call:
         """Keep what the caller said out of every later log line of this call."""
         self.redactor.add(*filter(None, values))
 
-    async def greet(self, session: AgentSession[Call]) -> None:
+    async def enter(self, session: AgentSession[Call]) -> None:
+        """Say what an agent says first: the greeting, or a word of taking over, from another agent or from one that was lost."""
+        if self.past is not None:
+            past, self.past = self.past, None
+            await self._say_ahead(session, self.render("resume"))
+            if past.unanswered or past.last_words is None:
+                session.generate_reply()
+            else:
+                session.say(past.last_words)
+        elif self.history is not None:
+            if "takeover" in self.prompts.names:
+                session.say(self.render("takeover"))
+            session.generate_reply()
+        else:
+            await self._greet(session)
+
+    def take_up(self, past: Past) -> None:
+        """Go on where a call stood when it lost its agent."""
+        self.past, self.history = past, past.history
+        self.saved |= past.saved
+        self.handoffs += past.handoffs
+        if past.in_charge is not None:
+            contract = registry.contract(past.in_charge)
+            self.in_charge = past.in_charge
+            self.metadata = check_metadata(dict(past.metadata), contract, strict=False)
+            self.redactor.cover(self.metadata)
+
+    def save(self, event: str, **fields: object) -> None:
+        """Write to the record what a call brings once: a tool that runs again after its agent was lost writes nothing."""
+        if event not in self.saved:
+            self.saved.add(event)
+            self.record.append(event, once=True, **fields)
+
+    async def _greet(self, session: AgentSession[Call]) -> None:
         """Say the greeting. Its speech was begun while the room connected, so no model is asked for it.
 
         It waits for the caller only where it uses a field that the caller may still bring, and is made anew where that changes it.
@@ -87,18 +134,22 @@ class Call:
             await self.arrived.wait()
         if self.failing:
             return
-        greeting, self.greeting = self.greeting, None
-        text = self.render("greeting")
-        if text != greeting.text:
-            greeting.stop()
+        await self._say_ahead(session, self.render("greeting"))
+
+    async def _say_ahead(self, session: AgentSession[Call], text: str) -> None:
+        """Say what was spoken into frames while the room connected, where it is still what is to be said."""
+        ahead, self.greeting = self.greeting, None
+        if ahead is None or text != ahead.text:
+            if ahead is not None:
+                ahead.stop()
             session.say(text)
             return
-        frames = await greeting.frames()
+        frames = await ahead.frames()
         # Without frames the voice failed: `say` meets the same fault, and the guard answers for it.
         if frames is None:
-            session.say(greeting.text)
+            session.say(text)
         else:
-            session.say(greeting.text, audio=frames)
+            session.say(text, audio=frames)
 
     def _open_fields(self) -> set[str]:
         """The fields that nobody has given and the caller may."""
@@ -180,7 +231,7 @@ class Call:
 
     async def settle(self, outcome: Outcome, *, code: str | None = None) -> bool:
         """Write the outcome to the record and the agent's attributes; false where it was settled before."""
-        if self.outcome is not None:
+        if self.outcome is not None or self.superseded or self.lost:
             return False
         self.outcome = outcome
         self.record.append("outcome", outcome=outcome, code=code, handoffs=self.handoffs)
@@ -190,7 +241,26 @@ class Call:
             attributes |= {STATE: "failed", CODE: code}
         if self.ctx.room.isconnected():
             await self.ctx.room.local_participant.set_attributes(attributes)
+        self.tell("bye", outcome=outcome)
         return True
+
+    def lose(self, code: str) -> None:
+        """Leave the call to another agent, which the host sends."""
+        self.lost = True
+        self.tell("failed", code=code)
+
+    def supersede(self) -> None:
+        """Leave the call to the agent that has come in this one's place. Nothing is said of its outcome."""
+        self.superseded = True
+        self.record.append("superseded")
+        log.info("superseded by another attempt")
+        self.tell("bye", outcome="superseded")
+        self.ctx.shutdown(reason="superseded")
+
+    def tell(self, event: str, **fields: object) -> None:
+        """Tell the host."""
+        if self.line is not None:
+            self.line.say(event, **fields)
 
 
 async def speak(session: AgentSession[Call], sentence: str) -> None:

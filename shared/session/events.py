@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from livekit import rtc
 from livekit.agents import (
     AgentSession,
     APIStatusError,
@@ -19,6 +20,7 @@ from livekit.agents import (
 from livekit.agents.llm import LLMError
 from livekit.agents.tts import TTSError
 
+from shared.dispatch.identity import KEY, attempt
 from shared.metadata.marks import texts
 from shared.session.call import Call
 
@@ -46,13 +48,21 @@ def follow(session: AgentSession[Call], call: Call) -> None:
 
     def on_tool_update(event: ToolExecutionUpdatedEvent) -> None:
         if isinstance(event.update, ToolCallStarted):
-            call.learn(*texts(json.loads(event.update.function_call.arguments or "{}")))
+            started = event.update.function_call
+            call.learn(*texts(json.loads(started.arguments or "{}")))
+            call.record.append(
+                "tool_started",
+                tool=started.name,
+                tool_call=started.call_id,
+                arguments=started.arguments,
+            )
 
     def on_tools(event: FunctionToolsExecutedEvent) -> None:
         for done, answer in event.zipped():
             call.record.append(
                 "tool_result",
                 tool=done.name,
+                tool_call=done.call_id,
                 arguments=done.arguments,
                 result=answer.output,
                 is_error=answer.is_error,
@@ -72,6 +82,14 @@ def follow(session: AgentSession[Call], call: Call) -> None:
         elif event.reason is CloseReason.PARTICIPANT_DISCONNECTED:
             call.leave("abandoned")
 
+    def on_connected(person: rtc.RemoteParticipant) -> None:
+        same = person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT and (
+            person.attributes.get(KEY) == call.id
+        )
+        if same and attempt(person.attributes) > call.record.attempt:
+            call.supersede()
+
+    call.ctx.room.on("participant_connected", on_connected)
     session.on("user_input_transcribed", on_heard)
     session.on("conversation_item_added", on_item)
     session.on("tool_execution_updated", on_tool_update)

@@ -103,6 +103,14 @@ class RunningHost:
         """The record of a call, once its outcome is in it."""
         return self.record_of(result.dispatch_id)
 
+    def events_in(self, room: str) -> list[Recorded]:
+        """The record, so far, of the call in a room."""
+        for file in (self.var / "records").glob("*.jsonl"):
+            events = read_call(self.var / "records", file.name.split(".")[0])
+            if any(event.data.get("room") == room for event in events):
+                return events
+        return []
+
     def record_of(self, dispatch_id: str | None) -> list[Recorded]:
         """The record of a dispatch's call, once its outcome is in it."""
         deadline = time.monotonic() + 15

@@ -37,10 +37,12 @@ def test_no_log_holds_a_callers_data(
 def test_a_crash_at_the_start_fails_the_call_and_tells_no_log_who_called(
     added: RunningHost, made: Made
 ) -> None:
-    """LiveKit reports such a job as a success; the record and the room say what it was."""
+    """LiveKit reports such a job as a success. Another agent is sent, twice; then the caller is not left in silence, and the record says why."""
     result = made("crash at the start")
 
-    outcome = [event.data for event in added.record(result) if event.event == "outcome"][-1]
+    record = added.record(result)
+    outcome = [event.data for event in record if event.event == "outcome"][-1]
+    assert sum(event.event == "recovering" for event in record) == 2
     assert (outcome["outcome"], outcome["code"]) == ("failed", "job.crashed")
     assert "no seat for" in added.log
     assert_nothing_of_zelda(added)

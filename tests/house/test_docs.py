@@ -66,5 +66,5 @@ def test_every_agent_is_whole(name: str) -> None:
     assert registry.contract(name)
     assert registry.agent_class(name)
     prompts.check(prompts.Prompts.load(registry.folder(name)), registry.contract(name))
-    needed = {"instructions", "greeting", "goodbye", "apology"}
+    needed = {"instructions", "greeting", "goodbye", "apology", "resume"}
     assert needed <= prompts.Prompts.load(registry.folder(name)).names

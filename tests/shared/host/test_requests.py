@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit import api
 from livekit.agents import JobRequest
 from livekit.protocol import agent, models
 
 from shared.config.compose import ensure_snapshot
+from shared.host.recovery import Recovery
 from shared.host.requests import Offers
 from shared.records.spool import read_call
 from shared.telemetry.redaction import HostCalls
@@ -37,16 +39,6 @@ async def answered(
     snapshot, _ = ensure_snapshot(
         ["support"], "local", (), store=folder / "snapshots", developer="ann"
     )
-    offers = Offers(
-        agent="support",
-        snapshot=replace(snapshot, policy={**snapshot.policy, "on_misfit": on_misfit}),
-        records=folder / "records",
-        calls=HostCalls(),
-        host="h",
-        max_jobs=1,
-        running=lambda: 0,
-        busy=lambda: False,
-    )
     job = agent.Job(
         id="AJ_1",
         dispatch_id="AD_1",
@@ -55,7 +47,24 @@ async def answered(
         metadata=metadata,
     )
     answers = Answers()
-    await offers.answer(JobRequest(job=job, on_reject=answers.reject, on_accept=answers.accept))
+    async with api.LiveKitAPI("http://127.0.0.1:1", "key", "secret") as lkapi:
+        recovery = Recovery(folder / "run", folder / "records", lkapi)
+        offers = Offers(
+            agent="support",
+            snapshot=replace(snapshot, policy={**snapshot.policy, "on_misfit": on_misfit}),
+            records=folder / "records",
+            calls=HostCalls(),
+            host="h",
+            max_jobs=1,
+            running=lambda: 0,
+            busy=lambda: False,
+            lkapi=lkapi,
+            recovery=recovery,
+        )
+        async with recovery.looking_after():
+            await offers.answer(
+                JobRequest(job=job, on_reject=answers.reject, on_accept=answers.accept)
+            )
     record = read_call(folder / "records", "AD_1")
     return answers, {event.event: dict(event.data) for event in record}
 
@@ -68,7 +77,7 @@ async def test_a_misfit_is_refused(tmp_path: Path) -> None:
     answers, record = await answered(tmp_path, MISFIT, on_misfit="reject")
     assert (len(answers.accepted), len(answers.rejected)) == (0, 1)
     assert record["outcome"]["outcome"] == "refused"
-    assert "/user_phone" in record["outcome"]["reason"]
+    assert "/user_phone" in record["refused"]["reason"]
     assert "4711" not in str(record)
 
 

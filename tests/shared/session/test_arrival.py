@@ -171,7 +171,7 @@ async def test_a_greeting_waits_only_for_what_it_uses(
         await on.session.start(DeskAgent(on.call))
         ahead = Ahead(on.call.render("greeting"))
         on.call.greeting = ahead  # type: ignore[assignment]
-        greeted = asyncio.create_task(on.call.greet(on.session))
+        greeted = asyncio.create_task(on.call.enter(on.session))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert greeted.done() is not waits

@@ -20,7 +20,7 @@ class BookingAgent(Agent):
 
     async def on_enter(self) -> None:
         self.session.on("agent_state_changed", self._on_state)
-        await self.session.userdata.greet(self.session)
+        await self.session.userdata.enter(self.session)
 
     def _on_state(self, event: AgentStateChangedEvent) -> None:
         """At the second sentence, the first answer, note what was imported since the job began."""
@@ -49,7 +49,7 @@ class BookingAgent(Agent):
         """
         call = ctx.userdata
         rooms = await call.ctx.api.room.list_rooms(api.ListRoomsRequest())
-        call.record.append(
+        call.save(
             "booking",
             day=date.fromisoformat(day).isoformat(),
             guests=guests,

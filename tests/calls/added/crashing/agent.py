@@ -14,7 +14,7 @@ class CrashingAgent(Agent):
             raise RuntimeError(f"no seat for {call.metadata.user_name}: {call.metadata}")
 
     async def on_enter(self) -> None:
-        await self.session.userdata.greet(self.session)
+        await self.session.userdata.enter(self.session)
 
     @function_tool
     async def note_wish(self, ctx: RunContext[Call], wish: str) -> str:

@@ -1,0 +1,94 @@
+"""Going on with a call whose agent was lost: what its record still knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from livekit.agents import llm
+
+from shared.records.spool import Event
+
+_UNKNOWN = (
+    "It is not known whether this was done. Do not do it again before the caller has confirmed it."
+)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a call was before it lost its agent.
+
+    Attributes:
+        history: What was said, and what tools answered.
+        in_charge: The agent that took the session over last; `None` where none did.
+        metadata: What that one had been told.
+        handoffs: All of them, in order.
+        saved: The events that are written once per call.
+        unanswered: Whether the caller spoke last.
+    """
+
+    history: llm.ChatContext
+    in_charge: str | None
+    metadata: Mapping[str, Any]
+    handoffs: tuple[str, ...]
+    saved: frozenset[str]
+    unanswered: bool
+
+    @property
+    def last_words(self) -> str | None:
+        """What the agent said last."""
+        said = [item.text_content for item in self.history.messages() if item.role == "assistant"]
+        return said[-1] if said else None
+
+
+def past(events: Iterable[Event]) -> Past | None:
+    """The past of a call from its record; `None` where nobody had said anything yet."""
+    history = llm.ChatContext.empty()
+    handoffs: list[str] = []
+    metadata: Mapping[str, Any] = {}
+    saved = set()
+    last = None
+    started: dict[str, llm.FunctionCall] = {}
+    for event in events:
+        data = event.data
+        match event.event:
+            case "turn":
+                last = data["role"]
+                history.add_message(
+                    role="user" if last == "caller" else "assistant", content=data["text"]
+                )
+            case "tool_started":
+                started[data["tool_call"]] = llm.FunctionCall(
+                    call_id=data["tool_call"], name=data["tool"], arguments=data["arguments"]
+                )
+            case "tool_result":
+                call = started.pop(data["tool_call"], None)
+                if call is not None:
+                    _add(history, call, data["result"] or "", is_error=data["is_error"])
+            case "handoff":
+                handoffs.append(data["to"])
+                metadata = data["metadata"]
+            case name if data.get("once"):
+                saved.add(name)
+    for call in started.values():
+        _add(history, call, _UNKNOWN, is_error=True)
+    if last is None:
+        return None
+    return Past(
+        history,
+        handoffs[-1] if handoffs else None,
+        metadata,
+        tuple(handoffs),
+        frozenset(saved),
+        last == "caller",
+    )
+
+
+def _add(history: llm.ChatContext, call: llm.FunctionCall, output: str, *, is_error: bool) -> None:
+    history.items += [
+        call,
+        llm.FunctionCallOutput(
+            call_id=call.call_id, name=call.name, output=output, is_error=is_error
+        ),
+    ]

@@ -1,0 +1,101 @@
+"""An agent is lost in the middle of a call: the caller hears another one, which knows what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.local.call import CallResult
+from shared.local.stack import HeldStack
+from shared.records.spool import Event
+from tests.calls.conftest import RunningHost, start_host
+from tests.calls.scripts import ADA
+
+LIMIT_S = 30.0
+REASON = "My order has not arrived yet."
+RESUMED = "gone for a moment"
+
+
+@dataclass
+class Lost:
+    """A call of Ada's whose agent is lost when she has said what she calls for."""
+
+    host: RunningHost
+    room: str
+    lose: Callable[[Lost], None]
+    result: CallResult | None = None
+
+    @property
+    def events(self) -> list[Event]:
+        return self.host.events_in(self.room)
+
+    @property
+    def pid(self) -> int:
+        """The process of the agent that joined last."""
+        return [int(event.data["pid"]) for event in self.events if event.event == "joined"][-1]
+
+    async def make(self) -> None:
+        says = (REASON, "Yes, that's right.")
+        calling = asyncio.create_task(
+            self.host.calling("intake", ADA, *says, room=self.room, timeout_s=LIMIT_S * 2)
+        )
+        deadline = time.monotonic() + LIMIT_S
+        while not any(event.data.get("role") == "caller" for event in self.events):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(self.lose, self)
+        self.result = await calling
+
+
+@pytest.fixture(scope="module")
+def calls_lost(var: Path, held: HeldStack, all_made: None) -> Iterator[dict[str, Lost]]:
+    """Three calls at once: a job is killed, a job hangs, a host is killed beside another one."""
+
+    def start() -> RunningHost:
+        return start_host(var, held.stack, ["intake"], "server.deployment=lost")
+
+    hosts = [start()]
+
+    def kill_host(lost: Lost) -> None:
+        hosts.append(start())
+        lost.host.process.kill()
+
+    def end(number: signal.Signals) -> Callable[[Lost], None]:
+        return lambda lost: os.kill(lost.pid, number)
+
+    async def make(lost: dict[str, Lost]) -> None:
+        await asyncio.gather(*(one.make() for one in lost.values()))
+
+    jobs = {
+        "job killed": Lost(hosts[0], "lost-killed", end(signal.SIGKILL)),
+        "job hangs": Lost(hosts[0], "lost-hangs", end(signal.SIGSTOP)),
+    }
+    asyncio.run(make(jobs))
+    host = {"host killed": Lost(hosts[0], "lost-host", kill_host)}
+    asyncio.run(make(host))
+    yield jobs | host
+    for one in hosts:
+        one.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("what", ["job killed", "job hangs", "host killed"])
+def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> None:
+    """The new one apologises once, greets nobody again, knows what the caller had said, and saves it once."""
+    lost = calls_lost[what]
+    assert lost.result is not None
+    said = [line.text for line in lost.result.transcript if line.role == "agent"]
+    record = lost.host.record(lost.result)
+    saved = [event.data["reason"] for event in record if event.event == "intake"]
+
+    assert sum(RESUMED in text for text in said) == 1, said
+    assert sum("Hello" in text for text in said) == 1, said
+    assert lost.result.outcome == "completed"
+    assert len(saved) == 1
+    assert "order" in saved[0]
