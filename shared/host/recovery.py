@@ -173,7 +173,9 @@ class Recovery:
             )
 
     async def _is_over(self, job: Job, seen: int) -> bool:
-        """Whether the call needs no agent: its room or its caller has gone, or a later attempt is there."""
+        """Whether the call needs no agent: it has ended, its room or its caller has gone, or a later attempt is there."""
+        if any(event.event == "outcome" for event in read_call(self._records, job.call_id)):
+            return True
         try:
             rooms = (await self._api.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
             if not rooms or rooms[0].sid != job.room_sid:
