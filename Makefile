@@ -27,6 +27,11 @@ call: ## Call AGENT with METADATA from a second terminal
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"
 	@$(SWITCHBOARD) call
 
+.PHONY: dispatch
+dispatch: ## Send AGENT with METADATA into ROOM and see it there
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) dispatch
+
 .PHONY: config
 config: ## Print the config of AGENT in ENV, with SET on top
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"

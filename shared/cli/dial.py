@@ -14,8 +14,8 @@ from pathlib import Path
 
 from shared.cli.call import Wish
 from shared.cli.hosts import RunningHost, wait_until_ready
-from shared.config.environment import LOCAL, Settings
-from shared.errors import StackError
+from shared.cli.server import server_of_host
+from shared.config.environment import Settings
 from shared.local import stack
 from shared.local.call import CallOptions, CallResult, Step
 from shared.local.caller import call
@@ -38,15 +38,15 @@ def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHo
     logging.getLogger().addHandler(
         logging.NullHandler()
     )  # LiveKit's SDK logs what it is not asked for
-    url, key, secret = _livekit(settings, host)
+    server = server_of_host(settings, host)
     screen = Screen(as_json=wish.as_json)
     with _voice(settings, wish.turns, screen) as voice:
         options = CallOptions(
             agent=wish.agent,
             metadata=dump(metadata),
-            livekit_url=url,
-            api_key=key,
-            api_secret=secret,
+            livekit_url=server.url,
+            api_key=server.key,
+            api_secret=server.secret,
             deployment=host.deployment,
             room=wish.room,
             turns=wish.turns,
@@ -69,23 +69,6 @@ async def _call(host: RunningHost, options: CallOptions, screen: Screen) -> Call
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await wait_until_ready(host, options.agent, limit_s=READY_LIMIT_S, progress=screen.say)
     return await call(options, on_event=screen.show)
-
-
-def _livekit(settings: Settings, host: RunningHost) -> tuple[str, str, str]:
-    """Where the host's agents are, and a key and a secret for it."""
-    if settings.env != LOCAL or settings.has_livekit:
-        settings.require(())
-        return (
-            host.livekit_url,
-            settings.variables["LIVEKIT_API_KEY"],
-            settings.variables["LIVEKIT_API_SECRET"],
-        )
-    running = stack.find(settings.var / "run")
-    if running is None:
-        raise StackError(
-            "the local stack is not running. Start the agent again: make run", code="stack.gone"
-        )
-    return host.livekit_url, running.livekit_api_key, running.livekit_api_secret
 
 
 @contextlib.contextmanager

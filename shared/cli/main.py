@@ -126,9 +126,146 @@ def call(
     )
 
 
+@app.command()
+def dispatch(
+    agent: Annotated[
+        str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to send.")
+    ] = None,
+    room: Annotated[
+        str | None,
+        typer.Option(envvar="SWITCHBOARD_ROOM", help="Into which room; a new one without."),
+    ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SWITCHBOARD_METADATA", help='JSON for the agent; {"user_id":"demo"} without.'
+        ),
+    ] = None,
+    room_metadata: Annotated[
+        str | None, typer.Option(help="JSON for the room, where this makes it.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Names the call: repeated with the same key it is the same call."),
+    ] = None,
+    wait: Annotated[str, typer.Option(help="Longest wait for the agent: 10s, 500ms.")] = "10s",
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="A file of dispatches, one JSON object a line."),
+    ] = None,
+    rate: Annotated[str, typer.Option(help="With --from: how many a second.")] = "5/s",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
+    ] = False,
+    env: Env = None,
+) -> None:
+    """Send an agent into a room and wait until it is there and ready, or say why it is not.
+
+    \b
+    switchboard dispatch intake --room r1 --metadata '{"user_id":"12345"}' --key order-77 --wait 10s
+    switchboard dispatch --from calls.jsonl --rate 5/s    # goes on where it was stopped
+
+    Exits with 0 only where the agent is ready.
+    """  # noqa: D301 (as above)
+    settings = Settings.read(env=env)
+    from shared.cli import dispatch as verb
+
+    if file is not None:
+        verb.dispatch_all(settings, file, rate=rate, wait=wait)
+        return
+    verb.dispatch(
+        settings, verb.Wish(agent or "", room, metadata, room_metadata, key, wait, as_json)
+    )
+
+
+dispatches = typer.Typer(
+    no_args_is_help=True, help="List, cancel and repeat the dispatches of a room."
+)
+app.add_typer(dispatches, name="dispatches")
+rooms = typer.Typer(
+    no_args_is_help=True, help="Make a room, change its metadata, look into it, close it."
+)
+app.add_typer(rooms, name="room")
+
+Room = Annotated[str, typer.Argument(help="The room's name.")]
+Key = Annotated[str, typer.Argument(help="The dispatch's key.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@dispatches.command("list")
+def list_dispatches(room: Room, as_json: AsJson = False, env: Env = None) -> None:
+    """Show the dispatches of a room and what became of them."""
+    from shared.cli import room as verb
+
+    verb.dispatches(Settings.read(env=env), room, as_json=as_json)
+
+
+@dispatches.command("cancel")
+def cancel_dispatch(room: Room, key: Key, env: Env = None) -> None:
+    """End the dispatches of a key, and their agents."""
+    from shared.cli import room as verb
+
+    verb.cancel(Settings.read(env=env), room, key)
+
+
+@dispatches.command("replay")
+def replay_dispatch(
+    room: Room,
+    key: Key,
+    wait: Annotated[str, typer.Option(help="Longest wait for the agent.")] = "10s",
+    env: Env = None,
+) -> None:
+    """Send the agent of a dispatch that came to nothing once more."""
+    from shared.cli import dispatch as times
+    from shared.cli import room as verb
+
+    verb.replay(Settings.read(env=env), room, key, wait_s=times.seconds(wait))
+
+
+@rooms.command("create")
+def create_room(
+    room: Room,
+    metadata: Annotated[str | None, typer.Option(help="JSON for the room.")] = None,
+    as_json: AsJson = False,
+    env: Env = None,
+) -> None:
+    """Make a room. One that is there already keeps its own metadata: that is said, and exits with 5."""
+    from shared.cli import room as verb
+
+    verb.create(Settings.read(env=env), room, metadata, as_json=as_json)
+
+
+@rooms.command("metadata")
+def room_metadata(
+    room: Room,
+    metadata: Annotated[str, typer.Option(help="JSON, in place of what was there.")],
+    as_json: AsJson = False,
+    env: Env = None,
+) -> None:
+    """Change a room's metadata and say what each of its agents took and refused."""
+    from shared.cli import room as verb
+
+    verb.metadata(Settings.read(env=env), room, metadata, as_json=as_json)
+
+
+@rooms.command("show")
+def show_room(room: Room, as_json: AsJson = False, env: Env = None) -> None:
+    """Show who is in a room, and its dispatches. Nothing a caller has said or is called is shown."""
+    from shared.cli import room as verb
+
+    verb.show(Settings.read(env=env), room, as_json=as_json)
+
+
+@rooms.command("close")
+def close_room(room: Room, env: Env = None) -> None:
+    """End a room; everybody in it is disconnected."""
+    from shared.cli import room as verb
+
+    verb.close(Settings.read(env=env), room)
+
+
 Agent = Annotated[str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whose config.")]
 Profile = Annotated[str, typer.Option(help="One of conf/profile.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 @app.command()

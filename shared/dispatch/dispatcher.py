@@ -161,6 +161,9 @@ class _Attending:
 
     async def _find(self) -> bool:
         order = self._order
+        rooms = await self._api.room.list_rooms(api.ListRoomsRequest(names=[order.room]))
+        if not rooms.rooms:
+            return False  # LiveKit would let a question about the dispatches of no room wait
         if (there := await self._agent()) and attempt(there.attributes) >= order.attempt:
             return True
         found = of_key(

@@ -53,6 +53,7 @@ async def meet(
             notes = [note for note in loaded.notes if note not in seen]
             log.info("caller is here", notes=notes, missing=list(call.missing))
     except RuntimeError:
+        call.deserted = True
         log.debug("the room closed before a caller came")
     finally:
         coming.cancel()

@@ -52,6 +52,7 @@ class Call:
         saved: What was written once and must not be written again.
         superseded: Another agent of the same identity is in the room in this one's place.
         lost: This agent cannot go on, and the host has been told.
+        deserted: The room closed before a caller came.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Call:
     saved: set[str] = field(default_factory=set)
     superseded: bool = False
     lost: bool = False
+    deserted: bool = False
     greeting: SpeechAhead | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: Outcome | None = None
@@ -132,7 +134,7 @@ class Call:
             return
         if self.prompts.fields("greeting") & self._open_fields():
             await self.arrived.wait()
-        if self.failing:
+        if self.failing or self.deserted:
             return
         await self._say_ahead(session, self.render("greeting"))
 

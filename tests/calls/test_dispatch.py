@@ -1,0 +1,166 @@
+"""Dispatching an agent and seeing it come, as scripts and servers do it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit import api
+
+from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
+from shared.dispatch.identity import KEY
+from shared.errors import DispatchError
+from shared.records.spool import read_call
+from tests.calls.conftest import RunningHost
+
+METADATA = '{"user_id": "1"}'
+
+
+@pytest.fixture
+async def lkapi(host: RunningHost) -> AsyncIterator[api.LiveKitAPI]:
+    stack = host.stack
+    async with api.LiveKitAPI(
+        stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+async def dispatcher(lkapi: api.LiveKitAPI, host: RunningHost) -> Dispatcher:
+    return Dispatcher(lkapi, records=host.var / "records")
+
+
+def switchboard(host: RunningHost, *words: str) -> tuple[int, Any, str]:
+    """Exit code, what stdout holds and stderr of a command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.cli.main", *words],
+        env={**os.environ, "SWITCHBOARD_VAR": str(host.var)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+async def close(lkapi: api.LiveKitAPI, room: str) -> None:
+    await lkapi.room.delete_room(api.DeleteRoomRequest(room=room))
+
+
+async def agents(lkapi: api.LiveKitAPI, room: str) -> list[api.ParticipantInfo]:
+    people = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
+    return [one for one in people.participants if KEY in one.attributes]
+
+
+async def test_racing_dispatchers_bring_one_agent(
+    lkapi: api.LiveKitAPI, dispatcher: Dispatcher
+) -> None:
+    """Of three who dispatch the same key at once all see the one agent; a fourth, later, finds it."""
+    order = Order("support", "race", METADATA, key="race-1")
+    racing = await asyncio.gather(*(dispatcher.dispatch(order) for _ in range(3)))
+    later = await dispatcher.dispatch(order)
+
+    assert {(one.identity, one.attempt) for one in [*racing, later]} == {(later.identity, 1)}
+    assert [one.identity for one in await agents(lkapi, "race")] == [later.identity]
+    assert not later.created
+    await close(lkapi, "race")
+
+
+async def test_a_key_whose_agent_has_gone_gets_another_attempt(
+    lkapi: api.LiveKitAPI, dispatcher: Dispatcher
+) -> None:
+    """Nobody came, or the agent has left: the same key brings the next attempt."""
+    order = Order("support", "again", METADATA, key="again-1")
+    first = await dispatcher.dispatch(order)
+    await lkapi.agent_dispatch.delete_dispatch(first.dispatch_id, "again")
+    while await agents(lkapi, "again"):
+        await asyncio.sleep(0.02)
+    nobody = Order("support", "again", METADATA, key="again-1", deployment="nowhere")
+    with pytest.raises(DispatchError):
+        await dispatcher.dispatch(nobody, deadline_s=0.5)
+    second = await dispatcher.dispatch(Order("support", "again", METADATA, key="other"))
+
+    assert (first.attempt, second.attempt) == (1, 1)
+    assert first.created
+    assert second.created
+    await close(lkapi, "again")
+
+
+async def test_a_refusal_comes_with_its_reason(dispatcher: Dispatcher) -> None:
+    """The host's own words, at once, and no value of the caller."""
+    order = Order("support", "refused", '{"user_id": "1", "user_phone": "nonsense-4711"}')
+    with pytest.raises(DispatchError, match=r"/user_phone: not a phone number") as refused:
+        await dispatcher.dispatch(order)
+
+    assert refused.value.code == "dispatch.refused"
+    assert "4711" not in str(refused.value)
+
+
+async def test_nobody_is_an_answer(dispatcher: Dispatcher) -> None:
+    """LiveKit's own dispatch succeeds where nobody is registered; this one says so and what to do."""
+    order = Order("support", "nobody", METADATA, deployment="nowhere")
+    with pytest.raises(DispatchError, match="make run AGENT=support") as nobody:
+        await dispatcher.dispatch(order, deadline_s=0.5)
+
+    assert nobody.value.code == "dispatch.nobody"
+
+
+async def test_a_server_that_is_not_there_is_an_answer() -> None:
+    """No dispatch, no traceback."""
+    async with api.LiveKitAPI("http://127.0.0.1:1", "key", "secret" * 6) as nowhere:
+        with pytest.raises(DispatchError) as unreachable:
+            await Dispatcher(nowhere).dispatch(Order("support", "r", METADATA), deadline_s=0.3)
+
+    assert unreachable.value.code == "dispatch.unreachable"
+
+
+def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
+    """One object on stdout; the same key again finds the same agent; the room can be looked into and closed."""
+    words = ("dispatch", "support", "--room", "cli", "--key", "cli-1", "--json")
+    metadata = ("--metadata", METADATA, "--room-metadata", '{"data": {"vip": true}}')
+    code, out, _ = switchboard(host, *words, *metadata)
+    again = json.loads(switchboard(host, *words)[1])
+    first = Dispatched(**json.loads(out))
+    shown = json.loads(switchboard(host, "room", "show", "cli", "--json")[1])
+    exists = switchboard(host, "room", "create", "cli", "--metadata", '{"data": {}}')
+    closed = switchboard(host, "room", "close", "cli")
+
+    assert code == 0
+    assert first.created
+    assert (again["created"], again["identity"]) == (False, first.identity)
+    assert [agent["state"] for agent in shown["agents"]] == ["ready"]
+    assert (exists[0], closed[0]) == (5, 0)
+    assert read_call(host.var / "records", "cli-1")
+
+
+def test_a_file_of_dispatches_ends_in_one_result_each(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    """Each line has exactly one result; a second run does what is left, and a bad line is named before any is sent."""
+    file = tmp_path / "calls.jsonl"
+    lines = [
+        {"agent": "support", "room": f"bulk-{number}", "metadata": {"user_id": "1"}}
+        for number in range(2)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first = switchboard(host, "dispatch", "--from", str(file), "--rate", "20/s")
+    more = {"agent": "support", "room": "bulk-2", "metadata": {"user_id": "1"}}
+    file.write_text(file.read_text() + json.dumps(more) + "\n")
+    second = switchboard(host, "dispatch", "--from", str(file), "--rate", "20/s")
+    results = [json.loads(line) for line in Path(f"{file}.results.jsonl").read_text().splitlines()]
+    file.write_text('{"agent": "suport"}\n')
+    bad = switchboard(host, "dispatch", "--from", str(file))
+    for number in range(3):
+        switchboard(host, "room", "close", f"bulk-{number}")
+
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert sorted(result["room"] for result in results) == ["bulk-0", "bulk-1", "bulk-2"]
+    assert bad[0] == 2
+    assert "support" in bad[2]
