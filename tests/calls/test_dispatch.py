@@ -140,9 +140,7 @@ def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
     assert read_call(host.var / "records", "cli-1")
 
 
-def test_a_file_of_dispatches_ends_in_one_result_each(
-    host: RunningHost, tmp_path: Path
-) -> None:
+def test_a_file_of_dispatches_ends_in_one_result_each(host: RunningHost, tmp_path: Path) -> None:
     """Each line has exactly one result; a second run does what is left, and a bad line is named before any is sent."""
     file = tmp_path / "calls.jsonl"
     lines = [
