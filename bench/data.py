@@ -10,12 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
+from bench.hostile import HOSTILE
 from shared.config.compose import ensure_snapshot
 from shared.config.environment import ROOT
 from shared.config.selection import CONF
@@ -39,7 +42,6 @@ COMPOSE_LIMIT = 1.2
 
 WITHOUT_PHONE = '{"user_id": "12345", "user_name": "Ada Lovelace"}'
 WITH_PHONE = '{"user_id": "12345", "user_name": "Ada Lovelace", "user_phone": "+15105550123"}'
-HOSTILE = '{"data":' + '{"a":[' * 7 + '"\\ud800",' * 3500 + "1" + "]}" * 7 + "}"
 CHOSEN = {"tts.speed": 1.2, "llm.temperature": 0.2}
 
 
@@ -62,7 +64,7 @@ def measure_data() -> dict[str, dict[str, float]]:
             "snapshot_load": _timed(lambda: load_snapshot(path), 500),
             "metadata_with_phone": _timed(lambda: parse_metadata(WITH_PHONE, model), 5000),
             "metadata_without_phone": _timed(lambda: parse_metadata(WITHOUT_PHONE, model), 5000),
-            "metadata_hostile_32k": _timed(lambda: _refused(HOSTILE), 200),
+            "metadata_hostile_32k": _worst(),
             "plain_json_and_pydantic": _timed(lambda: Plain(**json.loads(WITH_PHONE)), 5000),
             "start_from_stored_snapshot": _timed(lambda: _compose(store), 50),
             "hydra_in_the_job": _hydra_in_a_job(),
@@ -91,12 +93,15 @@ def _timed(work: Callable[[], object], times: int) -> dict[str, float]:
     }
 
 
-def _refused(raw: str) -> None:
-    try:
+def _worst() -> dict[str, float]:
+    """The document that takes longest."""
+    figures = {name: _timed(partial(_answered, raw), 200) for name, raw in HOSTILE.items()}
+    return max(figures.values(), key=lambda figure: figure["p50"])
+
+
+def _answered(raw: str) -> None:
+    with suppress(MetadataError):
         parse_metadata(raw, contract("intake"))
-    except MetadataError:
-        return
-    raise AssertionError("hostile metadata was taken")
 
 
 def _compose(store: Path) -> tuple[Snapshot, Path]:

@@ -27,6 +27,18 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
         StackError: The local stack cannot be started.
     """
     names = names or registry.names()
+    environ = prepare(settings, names)
+    # The lock on the stack stays held: its file descriptor goes over to the host.
+    os.execve(sys.executable, [sys.executable, "-m", "shared.host", ",".join(names)], environ)
+
+
+def prepare(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
+    """The environment of a host of `names`. In local the stack is up then, and stays as long as this process or what it becomes.
+
+    Raises:
+        ConfigError: A name, the conf, an override or a variable is wrong.
+        StackError: The local stack cannot be started.
+    """
     for name in names:
         registry.folder(name)
     snapshot, path = ensure_snapshot(
@@ -60,7 +72,7 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
     if held is None or settings.has_livekit:
         check_reachable(livekit["LIVEKIT_URL"])
     _say_where(settings, snapshot, livekit["LIVEKIT_URL"], endpoints)
-    environ = settings.for_host(
+    return settings.for_host(
         livekit=livekit,
         keys=keys,
         deployment=snapshot.server.deployment,
@@ -69,8 +81,6 @@ def run(settings: Settings, names: tuple[str, ...]) -> None:
         turn_detector=snapshot.needs_turn_detector,
         holds=held.fd if held else None,
     )
-    # The lock on the stack stays held: its file descriptor goes over to the host.
-    os.execve(sys.executable, [sys.executable, "-m", "shared.host", ",".join(names)], environ)
 
 
 def _hold(settings: Settings, snapshot: Snapshot) -> HeldStack:

@@ -177,6 +177,12 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def become(environ: Mapping[str, str]) -> None:
+    """Make this process's environment a host's, before anything of the host is loaded."""
+    os.environ.clear()
+    os.environ.update(environ)
+
+
 def _local(environ: Mapping[str, str]) -> dict[str, str]:
     """What an exported address brings with it; nothing where none is exported."""
     kept: dict[str, str] = {}

@@ -17,7 +17,7 @@ def main() -> int:
     snapshot = load_snapshot(settings.snapshot)
     start_forkserver(snapshot.preload)
 
-    from shared.host.servers import run_host
+    from shared.host.start import run_host
 
     return run_host(sys.argv[1].split(","), snapshot, settings)
 

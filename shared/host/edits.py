@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -22,16 +21,6 @@ from shared.config.snapshot import Snapshot, load_snapshot
 from shared.errors import ConfigError
 
 log = structlog.get_logger(__name__)
-
-
-@contextmanager
-def linked(snapshot: Path, link: Path) -> Iterator[Path]:
-    """A link to the stored snapshot, while the host runs."""
-    _point(link, snapshot)
-    try:
-        yield link
-    finally:
-        link.unlink(missing_ok=True)
 
 
 async def follow(
@@ -58,7 +47,7 @@ async def follow(
         except ConfigError as err:
             log.error("edit not taken, the last good one stays", code=err.code, reason=str(err))
             continue
-        _point(link, path)
+        point(link, path)
         put(snapshot)
         log.info("edit taken, from the next call on", digest=snapshot.digest)
 
@@ -86,7 +75,9 @@ def _is_source(_: Change, path: str) -> bool:
     return file.suffix == ".yaml" or (file.suffix == ".md" and file.parent.name == "prompts")
 
 
-def _point(link: Path, target: Path) -> None:
+def point(link: Path, target: Path) -> None:
+    """Put a stored snapshot behind the link."""
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
     draft.symlink_to(target.resolve())

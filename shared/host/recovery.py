@@ -18,8 +18,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,10 +26,11 @@ import aiohttp
 import structlog
 from livekit import api
 
-from shared.dispatch.dispatcher import Dispatcher, Order
-from shared.dispatch.identity import ATTEMPT, KEY, RESUME, agent_identity, attempt
+from shared.dispatch.dispatcher import Dispatcher
+from shared.dispatch.identity import agent_identity, attempt
 from shared.dispatch.offers import agent_of_key
 from shared.errors import DispatchError
+from shared.host.jobs import Job, again, read, write
 from shared.records.spool import Spool, read_call
 
 HELLO_S = 3.0
@@ -48,32 +48,13 @@ _LOOK_S = 0.5
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A call that a host has taken: what it takes to send another agent."""
-
-    id: str
-    call_id: str
-    agent: str
-    room: str
-    room_sid: str
-    metadata: str
-    attributes: Mapping[str, str]
-    deployment: str
-
-    @property
-    def attempt(self) -> int:
-        return attempt(self.attributes)
-
-
 class Recovery:
     """Looks after the jobs of one host, and of hosts on this machine that have died."""
 
-    def __init__(self, run_dir: Path, records: Path, lkapi: api.LiveKitAPI) -> None:
+    def __init__(self, run_dir: Path, records: Path, lkapi: Callable[[], api.LiveKitAPI]) -> None:
         self._run = run_dir
         self._records = records
-        self._api = lkapi
-        self._dispatcher = Dispatcher(lkapi, records=records)
+        self._lkapi = lkapi
         self._folder = run_dir / f"host-{os.getpid()}.jobs"
         self._waiting: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +82,7 @@ class Recovery:
     def taking(self, job: Job) -> None:
         """A job is about to be launched."""
         self._waiting[job.id] = job
-        _write(self._file(job), job)
+        write(self._file(job), job)
 
     def launched(self, job: Job) -> None:
         """It should say hello now."""
@@ -150,7 +131,9 @@ class Recovery:
                 self._note(job, "recovering", why=why)
                 self._begin(self._remove(job, seen))
                 try:
-                    sent = await self._dispatcher.dispatch(_again(job, seen + 1), deadline_s=JOIN_S)
+                    sent = await Dispatcher(self._lkapi(), records=self._records).dispatch(
+                        again(job, seen + 1), deadline_s=JOIN_S
+                    )
                 except DispatchError as err:
                     why, seen = err.code, seen + 1
                     continue
@@ -168,7 +151,7 @@ class Recovery:
         """Take what LiveKit still holds of a lost attempt out of the room: it would stay there for 20 s."""
         ghost = agent_identity(job.room, job.agent, job.call_id, number)
         with contextlib.suppress(api.TwirpError, aiohttp.ClientError, TimeoutError):
-            await self._api.room.remove_participant(
+            await self._lkapi().room.remove_participant(
                 api.RoomParticipantIdentity(room=job.room, identity=ghost)
             )
 
@@ -177,12 +160,16 @@ class Recovery:
         if any(event.event == "outcome" for event in read_call(self._records, job.call_id)):
             return True
         try:
-            rooms = (await self._api.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
+            rooms = (
+                await self._lkapi().room.list_rooms(api.ListRoomsRequest(names=[job.room]))
+            ).rooms
             if not rooms or rooms[0].sid != job.room_sid:
                 self._note(job, "outcome", outcome="abandoned", code=None)
                 return True
             people = (
-                await self._api.room.list_participants(api.ListParticipantsRequest(room=job.room))
+                await self._lkapi().room.list_participants(
+                    api.ListParticipantsRequest(room=job.room)
+                )
             ).participants
         except (api.TwirpError, aiohttp.ClientError, TimeoutError):
             return False  # not known: better an attempt too many
@@ -205,7 +192,7 @@ class Recovery:
         log.error("call given up", call_id=job.call_id, agent=job.agent, code=why)
         self._note(job, "outcome", outcome="failed", code=why)
         with contextlib.suppress(api.TwirpError, aiohttp.ClientError, TimeoutError):
-            await self._api.room.delete_room(api.DeleteRoomRequest(room=job.room))
+            await self._lkapi().room.delete_room(api.DeleteRoomRequest(room=job.room))
 
     def _note(self, job: Job, event: str, **fields: object) -> None:
         record = Spool.open(self._records, call_id=job.call_id, attempt=job.attempt)
@@ -224,7 +211,7 @@ class Recovery:
 
     async def _inherit(self, lock: Path) -> None:
         folder = lock.with_suffix(".jobs")
-        jobs = [job for file in folder.glob("*.json") if (job := _read(file)) is not None]
+        jobs = [job for file in folder.glob("*.json") if (job := read(file)) is not None]
         if jobs:
             log.warning("host lost", host=lock.stem, calls=len(jobs))
         await asyncio.gather(*(self._recover(job, "host.died") for job in jobs))
@@ -245,19 +232,6 @@ class Recovery:
         return self._folder / f"{job.id}.json"
 
 
-def _again(job: Job, number: int) -> Order:
-    kept = {key: value for key, value in job.attributes.items() if key not in (KEY, ATTEMPT)}
-    return Order(
-        agent=job.agent,
-        room=job.room,
-        metadata=job.metadata,
-        key=job.call_id,
-        deployment=job.deployment,
-        attempt=number,
-        attributes={**kept, RESUME: "1"},
-    )
-
-
 async def _end(reader: asyncio.StreamReader) -> str | None:
     """Why a job needs another in its place; `None` after a goodbye."""
     while True:
@@ -274,20 +248,6 @@ async def _end(reader: asyncio.StreamReader) -> str | None:
             return None
         if said["event"] == "failed":
             return str(said["code"])
-
-
-def _write(path: Path, job: Job) -> None:
-    draft = path.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(job)), encoding="utf-8")
-    draft.replace(path)
-
-
-def _read(path: Path) -> Job | None:
-    try:
-        return Job(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 @contextlib.contextmanager

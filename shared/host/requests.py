@@ -28,7 +28,8 @@ from shared.dispatch.identity import (
 )
 from shared.dispatch.offers import of_key
 from shared.errors import MetadataError, PolicyError, ProblemsError
-from shared.host.recovery import Job, Recovery
+from shared.host.jobs import Job
+from shared.host.recovery import Recovery
 from shared.metadata import merge
 from shared.metadata.contract import CallMetadata
 from shared.records.spool import Spool
@@ -60,7 +61,7 @@ class Offers:
     max_jobs: int
     running: Callable[[], int]
     busy: Callable[[], bool]
-    lkapi: api.LiveKitAPI
+    lkapi: Callable[[], api.LiveKitAPI]
     recovery: Recovery
     in_flight: int = 0
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -134,7 +135,7 @@ class Offers:
             return False
         try:
             async with asyncio.timeout(LIST_LIMIT_S):
-                there = await self.lkapi.agent_dispatch.list_dispatch(request.room.name)
+                there = await self.lkapi().agent_dispatch.list_dispatch(request.room.name)
         except (api.TwirpError, aiohttp.ClientError, TimeoutError):
             return False
         ours = of_key(there, self.agent, attributes[KEY])

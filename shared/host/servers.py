@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -26,35 +26,16 @@ from shared.config import providers
 from shared.config.endpoints import check_endpoints
 from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
-from shared.errors import StackError, SwitchboardError
+from shared.errors import StackError
 from shared.host import edits, job
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
-from shared.telemetry import logs
 from shared.telemetry.redaction import HostCalls
 
 log = structlog.get_logger(__name__)
 
 
-def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -> int:
-    """Run one agent server per name until they are drained; the exit code is not 0 where one gave up."""
-    calls = logs.configure_host(json=snapshot.server.log_json, level=snapshot.server.log_level)
-    try:
-        _check(snapshot)
-        return asyncio.run(_run(names, snapshot, settings, calls))
-    except SwitchboardError as err:
-        log.error("cannot start", code=err.code, reason=str(err))
-        return err.exit_code
-
-
-async def _run(
-    names: Sequence[str], snapshot: Snapshot, settings: HostSettings, calls: HostCalls
-) -> int:
-    async with api.LiveKitAPI() as lkapi:  # address, key and secret are in the environment
-        return await Host(names, snapshot, settings, calls, lkapi).run()
-
-
-def _check(snapshot: Snapshot) -> None:
+def check(snapshot: Snapshot) -> None:
     """Find now what would fail in a call: plugins, keywords, classes, prompts."""
     providers.check(snapshot)
     for name in snapshot.variants:
@@ -71,31 +52,46 @@ class Host:
         snapshot: Snapshot,
         settings: HostSettings,
         calls: HostCalls,
-        lkapi: api.LiveKitAPI,
     ) -> None:
         self.names = tuple(names)
         self.snapshot = snapshot
         self.settings = settings
         self.endpoints = {**snapshot.endpoints, **settings.endpoints}
         self.calls = calls
-        self.lkapi = lkapi
-        self.recovery = Recovery(settings.var / "run", settings.var / "records", lkapi)
+        self.recovery = Recovery(settings.var / "run", settings.var / "records", lambda: self.lkapi)
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self.registered: set[str] = set()
         self.draining = asyncio.Event()
         self.health_ports = {name: _free_port() for name in self.names}
         self.link = settings.var / "run" / f"host-{os.getpid()}.snapshot"
+        edits.point(self.link, settings.snapshot)
         self.offers: dict[str, Offers] = {}
         self.servers = {name: self._build(name) for name in self.names}
 
     async def run(self) -> int:
         """Serve until a signal; 0 after a clean end, 1 where LiveKit could not be reached for good."""
         self._listen_for_signals()
+        async with self.attending():
+            return await self._serve()
+
+    @cached_property
+    def lkapi(self) -> api.LiveKitAPI:
+        """Of the server that the agents are registered with; address, key and secret are in the environment."""
+        return api.LiveKitAPI()
+
+    @contextlib.asynccontextmanager
+    async def attending(self) -> AsyncIterator[None]:
+        """What a host has beside its agent servers, while they run."""
         run_file = self.settings.var / "run" / f"host-{os.getpid()}.json"
-        async with self._http() as ready_url, self._edits(), self.recovery.looking_after():
+        async with (
+            self.lkapi,
+            self._http() as ready_url,
+            self._edits(),
+            self.recovery.looking_after(),
+        ):
             _write_private(run_file, self._describe(ready_url))
             try:
-                return await self._serve()
+                yield
             finally:
                 run_file.unlink(missing_ok=True)
 
@@ -128,19 +124,21 @@ class Host:
     @contextlib.asynccontextmanager
     async def _edits(self) -> AsyncIterator[None]:
         """In local, edits of conf and prompts reach the next call."""
-        with edits.linked(self.settings.snapshot, self.link):
-            following = None
-            if self.snapshot.env == LOCAL:
-                following = asyncio.create_task(
-                    edits.follow(self.names, self.link, self._check_edit, self._put)
-                )
+        following = None
+        if self.snapshot.env == LOCAL:
+            following = asyncio.create_task(
+                edits.follow(self.names, self.link, self._check_edit, self._put)
+            )
+        try:
             yield
+        finally:
             if following is not None:
                 following.cancel()
+            self.link.unlink(missing_ok=True)
 
     def _check_edit(self, snapshot: Snapshot) -> None:
         check_endpoints(snapshot, self.endpoints)
-        _check(snapshot)
+        check(snapshot)
 
     def _put(self, snapshot: Snapshot) -> None:
         if snapshot.server != self.snapshot.server:
@@ -180,7 +178,7 @@ class Host:
             max_jobs=config.max_jobs,
             running=lambda: len(server.active_jobs),
             busy=lambda: load.now >= config.load_threshold,
-            lkapi=self.lkapi,
+            lkapi=lambda: self.lkapi,
             recovery=self.recovery,
             draining=self.draining,
         )

@@ -87,9 +87,9 @@ class _HostFilter(logging.Filter):
 _call = _CallFilter()
 
 
-def configure_host(*, json: bool, level: str = "INFO") -> HostCalls:
+def configure_host(*, json: bool, level: str = "INFO", calls: HostCalls | None = None) -> HostCalls:
     """Set logging up in a host. Tell the result about each job that is offered, before anything is logged about it."""
-    calls = HostCalls()
+    calls = calls or HostCalls()
     _configure(level)
     _install(json=json, log_filter=_HostFilter(calls))
     return calls

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
+from shared import registry
+from shared.errors import MetadataError
 from shared.local.persona import Persona
+from shared.metadata.parse import parse_metadata
+from tests.naughty import NAUGHTY
 
 
 @dataclass(frozen=True)
@@ -101,3 +106,40 @@ SCRIPTS = {
     ),
 }
 """Those that two callers make at the same time stand beside each other: they must not mix."""
+
+
+def _naughty(number: int, locale: str) -> Script:
+    """A call with every third of the naughty texts in each text field that takes them, and all such texts in `data`."""
+    contract = registry.contract("support")
+
+    def fitting(field: str, limit: int) -> list[str]:
+        texts = []
+        for text in NAUGHTY:
+            try:
+                parse_metadata(json.dumps({"user_id": "1", field: text}), contract)
+            except MetadataError:
+                continue
+            if len(text) <= limit:
+                texts.append(text.strip())
+        return texts
+
+    names = fitting("user_name", 40)[number::3]
+    reasons = fitting("reason", 100)[number::3]
+    return Script(
+        "support",
+        {
+            "user_id": " ".join(names)[:120].strip(),
+            "user_name": " ".join(names[::-1])[:120].strip(),
+            "locale": locale,
+            "reason": " ".join(reasons)[:500].strip(),
+            "data": {"texts": fitting("reason", 500)},
+        },
+        ("Goodbye.",),
+    )
+
+
+NAUGHTY_CALLS = {
+    f"naughty {number}": _naughty(number, locale)
+    for number, locale in enumerate(("zh-Hant-TW", "de-1996", "en-150"))
+}
+SCRIPTS |= NAUGHTY_CALLS

@@ -48,7 +48,7 @@ async def answered(
     )
     answers = Answers()
     async with api.LiveKitAPI("http://127.0.0.1:1", "key", "secret") as lkapi:
-        recovery = Recovery(folder / "run", folder / "records", lkapi)
+        recovery = Recovery(folder / "run", folder / "records", lambda: lkapi)
         offers = Offers(
             agent="support",
             snapshot=replace(snapshot, policy={**snapshot.policy, "on_misfit": on_misfit}),
@@ -58,7 +58,7 @@ async def answered(
             max_jobs=1,
             running=lambda: 0,
             busy=lambda: False,
-            lkapi=lkapi,
+            lkapi=lambda: lkapi,
             recovery=recovery,
         )
         async with recovery.looking_after():
