@@ -246,14 +246,14 @@ class _Attending:
         if self._dispatch is None:
             return
         self._read_records()
+        order = self._order
         try:
-            self._dispatch = (
-                await self._api.agent_dispatch.get_dispatch(self._dispatch.id, self._order.room)
-                or self._dispatch
-            )
+            there = await self._api.agent_dispatch.list_dispatch(order.room)
         except (api.TwirpError, aiohttp.ClientError, TimeoutError) as err:
             self._last_error = type(err).__name__
             return
+        # where others raced with the same key the one that counts may be theirs
+        self._dispatch = next(iter(of_key(there, order.agent, order.key)), self._dispatch)
         if not is_open(self._dispatch):
             self._read_records()  # the reason is written before LiveKit is told
             if await self._ready() is None:

@@ -30,6 +30,7 @@ class Lost:
     host: RunningHost
     room: str
     lose: Callable[[Lost], None]
+    prepare: Callable[[], object] = lambda: None
     result: CallResult | None = None
 
     @property
@@ -46,26 +47,28 @@ class Lost:
         calling = asyncio.create_task(
             self.host.calling("intake", ADA, *says, room=self.room, timeout_s=LIMIT_S * 2)
         )
+        await self._until(lambda event: event.event == "joined")
+        await asyncio.to_thread(self.prepare)
+        await self._until(lambda event: event.data.get("role") == "caller")
+        self.lose(self)
+        self.result = await calling
+
+    async def _until(self, found: Callable[[Event], bool]) -> None:
         deadline = time.monotonic() + LIMIT_S
-        while not any(event.data.get("role") == "caller" for event in self.events):
+        while not any(found(event) for event in self.events):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        await asyncio.to_thread(self.lose, self)
-        self.result = await calling
 
 
 @pytest.fixture(scope="module")
 def calls_lost(var: Path, held: HeldStack, all_made: None) -> Iterator[dict[str, Lost]]:
     """Three calls at once: a job is killed, a job hangs, a host is killed beside another one."""
 
-    def start() -> RunningHost:
-        return start_host(var, held.stack, ["intake"], "server.deployment=lost")
+    hosts: list[RunningHost] = []
 
-    hosts = [start()]
-
-    def kill_host(lost: Lost) -> None:
-        hosts.append(start())
-        lost.host.process.kill()
+    def start(deployment: str) -> RunningHost:
+        hosts.append(start_host(var, held.stack, ["intake"], f"server.deployment={deployment}"))
+        return hosts[-1]
 
     def end(number: signal.Signals) -> Callable[[Lost], None]:
         return lambda lost: os.kill(lost.pid, number)
@@ -73,14 +76,16 @@ def calls_lost(var: Path, held: HeldStack, all_made: None) -> Iterator[dict[str,
     async def make(lost: dict[str, Lost]) -> None:
         await asyncio.gather(*(one.make() for one in lost.values()))
 
-    jobs = {
-        "job killed": Lost(hosts[0], "lost-killed", end(signal.SIGKILL)),
-        "job hangs": Lost(hosts[0], "lost-hangs", end(signal.SIGSTOP)),
+    host, dying = start("lost"), start("lost-host")
+    lost = {
+        "job killed": Lost(host, "lost-killed", end(signal.SIGKILL)),
+        "job hangs": Lost(host, "lost-hangs", end(signal.SIGSTOP)),
+        "host killed": Lost(
+            dying, "lost-host", lambda _: dying.process.kill(), lambda: start("lost-host")
+        ),
     }
-    asyncio.run(make(jobs))
-    host = {"host killed": Lost(hosts[0], "lost-host", kill_host)}
-    asyncio.run(make(host))
-    yield jobs | host
+    asyncio.run(make(lost))
+    yield lost
     for one in hosts:
         one.stop(signal.SIGKILL)
 

@@ -57,7 +57,7 @@ def test_a_new_agent_is_whole(copy: Path) -> None:
         [sys.executable, "-c", look], cwd=copy, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [
-        "apology goodbye greeting instructions",
+        "apology goodbye greeting instructions resume",
         "Takes messages for front desk.",
     ]
     assert "| front_desk | Takes messages for front desk. | - |" in (copy / "README.md").read_text()
