@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 # Values reach the command through the environment, never pasted into a shell line: quotes, blanks and $ arrive unharmed.
-NAMES := AGENT ENV SET ROOM METADATA ARGS
+NAMES := AGENT ENV SET ROOM METADATA MINUTES ARGS
 $(foreach name,$(NAMES),$(if $(value $(name)),$(eval export SWITCHBOARD_$(name) := $$(value $(name)))))
 unexport $(NAMES)
 
@@ -81,6 +81,10 @@ schema: install ## Write what is generated from contracts and conf: schemas, REA
 .PHONY: bench
 bench: install ## Compare with a plain LiveKit worker; ARGS='--only start' for a part
 	@SWITCHBOARD_ARGS= $(VENV)/python -m bench $(ARGS)
+
+.PHONY: chaos
+chaos: install ## Dispatch for MINUTES while jobs, hosts and the server are killed, beside the plain way
+	@SWITCHBOARD_ARGS= $(VENV)/python -m bench.chaos --minutes "$${SWITCHBOARD_MINUTES:-5}" $(ARGS)
 
 .PHONY: lock
 lock: install ## Write the lock files anew from pyproject.toml

@@ -42,8 +42,8 @@ RATE_S = 1.0
 STAY_S = (2.0, 6.0)
 WAIT_S = 15.0
 KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
-ALONE_S = 6.0
-"""A caller who has no agent after this long is lost; a recovery takes less."""
+ALONE_S = 12.0
+"""A caller who has no agent after this long is lost: callers come back up to 7 s after a restart of the server, and may have to be sent an agent then."""
 BROKEN = (api.TwirpError, aiohttp.ClientError, TimeoutError, rtc.ConnectError)
 
 
@@ -86,7 +86,9 @@ async def call(site: Site, number: int) -> None:
         count.answered += answered
         if answered:
             await asyncio.sleep(random.uniform(*STAY_S))
-            count.lost += not await _has_agent(room, ALONE_S)
+            if not await _has_agent(room, ALONE_S):
+                count.lost += 1
+                say(f"call {key} in {name} was alone at its end, ours: {ours}")
             count.duplicates += len(_agents(room)) > 1
     finally:
         await room.disconnect()

@@ -17,6 +17,7 @@ from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
 from shared.dispatch.identity import KEY, RESUME, STATE, attempt, call_id
 from shared.dispatch.offers import agent_of_key
+from shared.host.lineage import die_with_parent
 from shared.metadata import merge
 from shared.prompts import Prompts
 from shared.records.spool import Spool, read_call
@@ -70,6 +71,7 @@ class Warm:
 
 def prewarm(settings: JobSettings, process: JobProcess) -> None:
     """Make in the idle process what any call of this agent needs: config, plugins, prompts, the WebRTC runtime."""
+    die_with_parent()
     logs.configure_job(level=settings.log_level)
     process.userdata[WARM] = _warm(settings)
     registry.contract(settings.agent)

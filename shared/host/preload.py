@@ -10,6 +10,8 @@ import phonenumbers
 from livekit.agents import llm, tokenize, utils
 from livekit.local_inference import init_vad
 
+from shared.host.lineage import die_with_parent
+
 LATE = (
     "anyio._backends._asyncio",
     "jiter",
@@ -23,6 +25,8 @@ LATE = (
     "openai.resources.models",
 )
 """Left by their packages for the first use."""
+
+die_with_parent()
 
 for module in LATE:
     importlib.import_module(module)

@@ -18,6 +18,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,8 @@ SILENCE_S = 3.0
 LIMIT = 2
 """Recoveries of one call within `WITHIN`; then it is given up."""
 WITHIN = timedelta(seconds=60)
+GONE_S = 8.0
+"""A caller who is not seen for so long has gone; after a restart of the server they come back within it."""
 JOIN_S = 5.0
 """From a recovery's dispatch to its agent in the room."""
 AT_ONCE = 5
@@ -119,33 +122,33 @@ class Recovery:
 
     async def _recover(self, job: Job, why: str) -> None:
         """Send another agent into the room, unless nobody is there any more, somebody else has, or it was tried too often."""
-        async with self._seats:
-            seen = job.attempt
-            while True:
-                log.warning("agent lost", call_id=job.call_id, agent=job.agent, code=why)
-                if await self._is_over(job, seen):
-                    break
-                if self._tried(job) >= LIMIT:
-                    await self._give_up(job, why)
-                    break
-                self._note(job, "recovering", why=why)
-                self._begin(self._remove(job, seen))
-                try:
+        seen = job.attempt
+        while True:
+            log.warning("agent lost", call_id=job.call_id, agent=job.agent, code=why)
+            if await self._is_over(job, seen):
+                break
+            if self._tried(job) >= LIMIT:
+                await self._give_up(job, why)
+                break
+            self._note(job, "recovering", why=why)
+            self._begin(self._remove(job, seen))
+            try:
+                async with self._seats:
                     sent = await Dispatcher(self._lkapi(), records=self._records).dispatch(
                         again(job, seen + 1), deadline_s=JOIN_S
                     )
-                except DispatchError as err:
-                    why, seen = err.code, seen + 1
-                    continue
-                log.info(
-                    "agent sent again",
-                    call_id=job.call_id,
-                    agent=job.agent,
-                    attempt=sent.attempt,
-                    seconds=sent.seconds,
-                )
-                break
-            self._over(job)
+            except DispatchError as err:
+                why, seen = err.code, seen + 1
+                continue
+            log.info(
+                "agent sent again",
+                call_id=job.call_id,
+                agent=job.agent,
+                attempt=sent.attempt,
+                seconds=sent.seconds,
+            )
+            break
+        self._over(job)
 
     async def _remove(self, job: Job, number: int) -> None:
         """Take what LiveKit still holds of a lost attempt out of the room: it would stay there for 20 s."""
@@ -156,31 +159,43 @@ class Recovery:
             )
 
     async def _is_over(self, job: Job, seen: int) -> bool:
-        """Whether the call needs no agent: it has ended, its room or its caller has gone, or a later attempt is there."""
-        if any(event.event == "outcome" for event in read_call(self._records, job.call_id)):
-            return True
-        try:
-            rooms = (
-                await self._lkapi().room.list_rooms(api.ListRoomsRequest(names=[job.room]))
-            ).rooms
-            if not rooms or rooms[0].sid != job.room_sid:
+        """Whether the call needs no agent: it has ended, its caller has gone, or a later attempt is there.
+
+        A server that was restarted knows nobody for some seconds, so who is not there is waited for.
+        """
+        until = time.monotonic() + GONE_S
+        while True:
+            if any(event.event == "outcome" for event in read_call(self._records, job.call_id)):
+                return True
+            try:
+                needed = await self._is_needed(job, seen)
+            except (api.TwirpError, aiohttp.ClientError, TimeoutError):
+                needed, until = None, time.monotonic() + GONE_S
+            if needed is not None:
+                return not needed
+            if time.monotonic() > until:
                 self._note(job, "outcome", outcome="abandoned", code=None)
                 return True
-            people = (
-                await self._lkapi().room.list_participants(
-                    api.ListParticipantsRequest(room=job.room)
-                )
-            ).participants
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError):
-            return False  # not known: better an attempt too many
+            await asyncio.sleep(_LOOK_S)
+
+    async def _is_needed(self, job: Job, seen: int) -> bool | None:
+        """Whether a caller waits for an agent; `None` where nobody is there, or not the same call."""
+        lkapi = self._lkapi()
+        rooms = (await lkapi.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
+        if not rooms:
+            return None
+        people = (
+            await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
+        ).participants
         there = agent_of_key(people, job.call_id)
         if there is not None and attempt(there.attributes) > seen:
-            return True
+            return False
         agents = api.ParticipantInfo.Kind.AGENT
         if not any(one.kind != agents and not one.permission.hidden for one in people):
-            self._note(job, "outcome", outcome="abandoned", code=None)
-            return True
-        return False
+            return None
+        # A restarted server gave the room another sid, and forgot its dispatches. Else it is somebody else's call.
+        same = rooms[0].sid == job.room_sid
+        return True if same or not await lkapi.agent_dispatch.list_dispatch(job.room) else None
 
     def _tried(self, job: Job) -> int:
         since = datetime.now(UTC) - WITHIN

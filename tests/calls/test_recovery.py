@@ -76,18 +76,20 @@ def calls_lost(var: Path, held: HeldStack, all_made: None) -> Iterator[dict[str,
     async def make(lost: dict[str, Lost]) -> None:
         await asyncio.gather(*(one.make() for one in lost.values()))
 
-    host, dying = start("lost"), start("lost-host")
-    lost = {
-        "job killed": Lost(host, "lost-killed", end(signal.SIGKILL)),
-        "job hangs": Lost(host, "lost-hangs", end(signal.SIGSTOP)),
-        "host killed": Lost(
-            dying, "lost-host", lambda _: dying.process.kill(), lambda: start("lost-host")
-        ),
-    }
-    asyncio.run(make(lost))
-    yield lost
-    for one in hosts:
-        one.stop(signal.SIGKILL)
+    try:
+        host, dying = start("lost"), start("lost-host")
+        lost = {
+            "job killed": Lost(host, "lost-killed", end(signal.SIGKILL)),
+            "job hangs": Lost(host, "lost-hangs", end(signal.SIGSTOP)),
+            "host killed": Lost(
+                dying, "lost-host", lambda _: dying.process.kill(), lambda: start("lost-host")
+            ),
+        }
+        asyncio.run(make(lost))
+        yield lost
+    finally:
+        for one in hosts:
+            one.stop(signal.SIGKILL)
 
 
 @pytest.mark.parametrize("what", ["job killed", "job hangs", "host killed"])
