@@ -1,4 +1,4 @@
-"""The verbs of two words: `switchboard dispatches …` and `switchboard room …`."""
+"""The verbs of two words: `switchboard dispatches …`, `switchboard room …` and `switchboard records …`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ dispatches = typer.Typer(
 rooms = typer.Typer(
     no_args_is_help=True, help="Make a room, change its metadata, look into it, close it."
 )
+
+records = typer.Typer(no_args_is_help=True, help="What became of calls: list, show, export.")
 
 Room = Annotated[str, typer.Argument(help="The room's name.")]
 Key = Annotated[str, typer.Argument(help="The dispatch's key.")]
@@ -97,3 +99,33 @@ def close_room(room: Room, env: Env = None) -> None:
     from shared.cli import room as verb
 
     verb.close(Settings.read(env=env), room)
+
+
+@records.command("list")
+def list_records(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest calls and how they ended. Nothing that was said is shown."""
+    from shared.cli import records as verb
+
+    verb.list_calls(Settings.read(), limit=limit, as_json=as_json)
+
+
+@records.command("show")
+def show_record(
+    name: Annotated[str, typer.Argument(help="A call id, a dispatch id or a room.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one call: its outcome, what to do about it, and all that happened, with what was said."""
+    from shared.cli import records as verb
+
+    verb.show(Settings.read(), name, as_json=as_json)
+
+
+@records.command("export")
+def export_records() -> None:
+    """Print every event of every call, one JSON object a line."""
+    from shared.cli import records as verb
+
+    verb.export(Settings.read())

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from shared.cli.groups import AsJson, Env, dispatches, rooms
+from shared.cli.groups import AsJson, Env, dispatches, records, rooms
 from shared.config.environment import Settings
 from shared.errors import ConfigError, SwitchboardError
 
@@ -38,6 +38,7 @@ Exit codes:
 
 app.add_typer(dispatches, name="dispatches")
 app.add_typer(rooms, name="room")
+app.add_typer(records, name="records")
 
 
 @app.command()

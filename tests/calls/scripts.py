@@ -109,7 +109,7 @@ SCRIPTS = {
 
 
 def _naughty(number: int, locale: str) -> Script:
-    """A call with every third of the naughty texts in each text field that takes them, and all such texts in `data`."""
+    """A call with naughty texts in each text field that takes them, and all such texts in `data`. What is spoken is kept short."""
     contract = registry.contract("support")
 
     def fitting(field: str, limit: int) -> list[str]:
@@ -123,18 +123,17 @@ def _naughty(number: int, locale: str) -> Script:
                 texts.append(text.strip())
         return texts
 
-    names = fitting("user_name", 40)[number::3]
-    reasons = fitting("reason", 100)[number::3]
+    ids, spoken = fitting("user_id", 40)[number::3], fitting("user_name", 12)[number::3]
     return Script(
         "support",
         {
-            "user_id": " ".join(names)[:120].strip(),
-            "user_name": " ".join(names[::-1])[:120].strip(),
+            "user_id": " ".join(ids)[:120].strip(),
+            "user_name": " ".join(spoken[-3:]),
             "locale": locale,
-            "reason": " ".join(reasons)[:500].strip(),
+            "reason": " ".join(spoken[:2]),
             "data": {"texts": fitting("reason", 500)},
         },
-        ("Goodbye.",),
+        ("No, that is all. Goodbye.",),
     )
 
 
