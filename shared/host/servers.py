@@ -9,17 +9,17 @@ import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 from aiohttp import web
 from livekit import api
-from livekit.agents import AgentServer, WorkerOptions
+from livekit.agents import AgentServer
 
 from shared import prompts, registry
 from shared.config import providers
@@ -28,6 +28,7 @@ from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError
 from shared.host import edits, job
+from shared.host.load import Load
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
 from shared.telemetry.redaction import HostCalls
@@ -201,6 +202,7 @@ class Host:
             deployment=self.snapshot.server.deployment,
             digest=self.snapshot.digest,
             url=self.settings.livekit_url,
+            call=_call_hint(name, self.snapshot.env),
         )
 
     @contextlib.asynccontextmanager
@@ -264,21 +266,8 @@ class Host:
             loop.add_signal_handler(number, on_signal)
 
 
-class Load:
-    """What a host reports to LiveKit as its load, 0 to 1: LiveKit's own measure of the machine, or nothing.
-
-    Attributes:
-        now: As last reported; LiveKit asks before each offer.
-    """
-
-    def __init__(self, *, measured: bool) -> None:
-        self.now = 0.0
-        self._measured = measured
-
-    def __call__(self, server: AgentServer) -> float:
-        if self._measured:
-            self.now = cast(Callable[[AgentServer], float], WorkerOptions.load_fnc)(server)
-        return self.now
+def _call_hint(agent: str, env: str) -> str:
+    return f"make call AGENT={agent}" + ("" if env == LOCAL else f" ENV={env}")
 
 
 def _proxy(url: str) -> dict[str, Any]:
