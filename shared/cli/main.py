@@ -176,6 +176,18 @@ def dispatch(
     )
 
 
+@app.command()
+def watch(env: Env = None) -> None:
+    """Look after the calls of hosts that die on this machine, without serving agents: where there is only one host.
+
+    The next host that starts finds the callers waiting; this sends its agents to them.
+    """
+    settings = Settings.read(env=env)
+    from shared.cli import watch as verb
+
+    verb.watch(settings)
+
+
 Agent = Annotated[str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whose config.")]
 Profile = Annotated[str, typer.Option(help="One of conf/profile.")]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.host.jobs import Job, write
 from shared.local.call import CallResult
 from shared.local.stack import HeldStack
-from shared.records.spool import Event
+from shared.records.spool import Event, read_call
 from tests.calls.conftest import RunningHost, start_host
 from tests.calls.scripts import ADA
 
@@ -106,3 +109,32 @@ def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> Non
     assert lost.result.outcome == "completed"
     assert len(saved) == 1
     assert "order" in saved[0]
+
+
+def test_a_watcher_looks_after_a_dead_host(tmp_path: Path, held: HeldStack) -> None:
+    """Where nobody waits any more it says so in the record, and clears up what the host has left; it ends by TERM."""
+    run, records, stack = tmp_path / "run", tmp_path / "records", held.stack
+    folder = run / "host-999999.jobs"
+    folder.mkdir(parents=True)
+    write(folder / "AJ_1.json", Job("AJ_1", "c-dead", "support", "empty", "RM_1", "{}", {}, ""))
+    (run / "host-999999.lock").touch()
+    environ = {
+        "SWITCHBOARD_VAR": str(tmp_path),
+        "LIVEKIT_URL": stack.livekit_url,
+        "LIVEKIT_API_KEY": stack.livekit_api_key,
+        "LIVEKIT_API_SECRET": stack.livekit_api_secret,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shared.cli.main", "watch"],
+        env={**os.environ, **environ},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + LIMIT_S
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+
+    assert process.wait(10) == 0
+    ends = [event.data for event in read_call(records, "c-dead")]
+    assert ends == [{"outcome": "abandoned", "code": None}]
+    assert not list(run.glob("host-999999.*"))

@@ -1,0 +1,37 @@
+"""`switchboard watch`: looks after the calls of hosts that die, and serves no agent itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from livekit import api
+
+from shared.cli.server import Server, server_of
+from shared.config.environment import Settings
+from shared.host.recovery import Recovery
+from shared.telemetry import logs
+
+
+def watch(settings: Settings) -> None:
+    """Watch the hosts of this machine until TERM or Ctrl-C.
+
+    Raises:
+        ConfigError: A variable is missing.
+        StackError: The local stack is not running.
+    """
+    server = server_of(settings)
+    logs.configure_process(json=not sys.stderr.isatty())
+    asyncio.run(_watch(settings, server))
+
+
+async def _watch(settings: Settings, server: Server) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
+        recovery = Recovery(settings.var / "run", settings.var / "records", lambda: lkapi)
+        async with recovery.looking_after():
+            print(f"watching the hosts of {settings.var}, {server.url}", file=sys.stderr)
+            await over.wait()
