@@ -29,7 +29,8 @@ async def put_metadata(
     """Set the room's metadata and wait until its agents have read it.
 
     Returns:
-        Identity of each agent of ours to what it acknowledged (`version`, `digest`, `refused`); None where it did not in time.
+        Identity of each agent of ours to what it acknowledged (`version`, `digest`, `refused`); None where it did not in time. The
+        server's list of participants may lag where two attributes change at once (v1.13.5); a participant in the room sees them all.
 
     Raises:
         TwirpError: LiveKit refused; `not_found` where there is no such room.
