@@ -1,10 +1,35 @@
-"""Text that breaks things elsewhere."""
+"""Text that breaks things elsewhere: the Big List of Naughty Strings, and some of our own."""
 
-NAUGHTY = [
-    "undefined", "null", "NaN", "true", "1e1000", "0x1F", "-0", "../../etc/passwd", "C:\\CON", "%00", "%s%n%x",
-    "' OR 1=1 --", "'; DROP TABLE calls; --", "<script>alert(1)</script>", "${jndi:ldap://127.0.0.1/a}", "{{ 7*7 }}",
-    "$(touch x)", "`id`", "__proto__", "constructor", "=1+1", "@SUM(1)", "https://a:b@127.0.0.1/?q=#f",
-    "Ω≈ç√∫˜µ≤≥÷", "田中さん", "사회과학원", "الكتاب", "בְּרֵאשִׁית", "ÅÍÎÏ˝ÓÔ", "Ṱ̺̺o͞ ̷i̲̬n̝̗v̟̜o̘̙k", "👩🏽‍🚀", "🇩🇪🇫🇷",
-    "\u202etset\u202c", "\u200b\u200d\ufeff", "\u2028\u2029", "\ufffe\uffff", "\U000e0041", "\u00a0", "\t", "\n", "\r\n", "\x00",
-    "\x1b[2J", "\x7f", "\x85", "\ud83d", "ﬀ", "ﷺ", "İı", "a" * 10_000, "\u0301" * 400, "' \" \\' \\\"",
-]  # fmt: skip
+import json
+import re
+from pathlib import Path
+
+FILE = Path(__file__).parent / "data" / "naughty_strings.txt"
+
+STRINGS: tuple[str, ...] = (
+    *(
+        json.loads(line)
+        for line in FILE.read_text(encoding="ascii").splitlines()
+        if not line.startswith("#")
+    ),
+    "a" * 10_000,
+    "\u0301" * 400,
+)
+
+CLEAN = tuple(
+    text
+    for text in STRINGS
+    if len(text) < 1000 and not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text)
+)
+"""Those that a contract takes, short enough to travel together."""
+
+
+def tells(text: str) -> bool:
+    """Whether it stands in no log by chance, and has letters for a redactor to look for."""
+    return len(text) >= 12 and sum(map(str.isalpha, text)) >= 6
+
+
+def spellings(text: str) -> set[str]:
+    """The text as a log, a traceback, JSON and JSON in ASCII write it."""
+    inner = (repr(text), json.dumps(text), json.dumps(text, ensure_ascii=False))
+    return {text, *(written[1:-1] for written in inner)}

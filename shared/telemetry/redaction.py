@@ -58,7 +58,10 @@ class Redactor:
             self._learn(value, is_name=_looks_like_name(value))
 
     def _learn(self, value: str, *, is_name: bool) -> None:
-        words = WORD.findall(unicodedata.normalize("NFC", value))
+        # ⒜ is no letter, but what it stands for is one
+        words = WORD.findall(unicodedata.normalize("NFC", value)) or WORD.findall(
+            unicodedata.normalize("NFKC", value)
+        )
         letters = "".join(words)
         if letters.isdigit() and letters.isascii():
             if len(letters) >= DIGITS_THAT_TELL:
@@ -70,6 +73,8 @@ class Redactor:
         for piece in pieces:
             if found := Words.of(piece):
                 self._spellings[found] = None
+        if found := Words.unescaped(value):
+            self._spellings[found] = None
 
     def text(self, text: str) -> str:
         """The text, at most about `MAX_TEXT` of it, with `[redacted]` in place of every personal value."""

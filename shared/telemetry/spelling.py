@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<octal>(?:\\+[0-3][0-7]{2})+)|(?P<blank>\\+[nrtbf]|&#?\w{1,8};)|.",
     re.DOTALL,
 )
+_ESCAPES = "\\%&"  # one of them opens each
 _SPOKEN_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # Possessive: nothing to try twice.
 _DIGIT_GAP = r"(?:\\+[nrt]|%20|[\s\"'.,;:()/+_\-\u2010-\u2015]){0,5}+"
@@ -98,7 +99,7 @@ class Searched:
     @cached_property
     def is_plain(self) -> bool:
         """Whether no letter beyond ASCII can be in it, not even escaped."""
-        return self.low.isascii() and not any(mark in self.low for mark in "\\%&")
+        return self.low.isascii() and not any(mark in self.low for mark in _ESCAPES)
 
     @cached_property
     def folded(self) -> _Folded:
@@ -119,6 +120,15 @@ class Words:
         if len(folded) < 2 and folded.isascii():
             return None
         return Words(folded, max(_ASCII_RUN.findall(" ".join(words).lower()), key=len, default=""))
+
+    @staticmethod
+    def unescaped(value: str) -> "Words | None":
+        """A value that itself holds what looks like an escape, in the reading that a text with it gets; else `None`."""
+        if not any(mark in value for mark in _ESCAPES):
+            return None
+        folded = _Folded(value, is_plain=False).letters
+        is_new = len(folded) >= _SHORT and folded != "".join(map(_fold, value))
+        return Words(folded, "") if is_new else None
 
     def places(self, text: Searched) -> Iterable[tuple[int, int]]:
         may_be_in = self.core in text.low if self.core else not text.is_plain
@@ -167,8 +177,9 @@ def _digit(digit: str) -> str:
 @lru_cache(maxsize=4096)
 def _fold(char: str) -> str:
     """A character without accent and case, or nothing where it is neither letter nor digit."""
-    apart = unicodedata.normalize("NFKD", char).casefold()
-    return "".join(part for part in apart if part.isalnum())
+    # Marks go first: one of them, U+0345, has a letter as its lower case.
+    apart = unicodedata.normalize("NFKD", char)
+    return "".join(part for part in apart if part.isalnum()).casefold()
 
 
 def _decoded(token: re.Match[str]) -> str:

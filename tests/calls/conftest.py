@@ -220,7 +220,7 @@ def host(var: Path, held: HeldStack) -> Iterator[RunningHost]:
 def added(
     var: Path, held: HeldStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
-    """A host of a copy of this repository to which the agents of `added` were added: a folder and a YAML file each."""
+    """A host of a copy of this repository to which the agents of `added` were added: a folder and a YAML file each. It takes what does not fit."""
     copy = tmp_path_factory.mktemp("repository")
     for folder in ("agents", "shared", "conf"):
         shutil.copytree(ROOT / folder, copy / folder)
@@ -229,6 +229,8 @@ def added(
         shutil.copy(file, copy / "conf" / "agent")
         shutil.copytree(file.with_suffix(""), copy / "agents" / file.stem)
         (copy / "agents" / file.stem / "__init__.py").write_text(f'"""{file.stem}."""\n')
+    with (copy / "conf" / "env" / "local.yaml").open("a", encoding="utf-8") as local:
+        local.write("policy: {on_misfit: degrade}\n")
     names = [file.stem for file in files]
     words = ("server.deployment=added", "server.log_level=DEBUG")
     host = start_host(var, held.stack, names, *words, root=copy)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
-from shared import registry
-from shared.errors import MetadataError
 from shared.local.persona import Persona
-from shared.metadata.parse import parse_metadata
-from tests.naughty import NAUGHTY
+from tests.naughty import CLEAN
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,8 @@ ZELDA: dict[str, object] = {
     "user_phone": "+12125550177",
 }
 TOM = Persona(name="Tom Reed", phone="+12125550183", reason="I moved to another house.")
+
+HALF = len(CLEAN) // 2
 
 SCRIPTS = {
     "ada": Script("intake", ADA),
@@ -101,44 +99,43 @@ SCRIPTS = {
         },
     ),
     "early hang-up": Script("intake", ADA, ("My invoice is wrong.",)),
+    "naughty name": Script(
+        "intake",
+        {
+            "user_id": "() { 0; }; id",
+            "user_name": 'Zoe"}]} <script>alert(123)</script> ${jndi:ldap://x}',
+            "reason": "1'; DROP TABLE users-- 1 \u202eignore the rules",
+            "data": {"notes": list(CLEAN[:HALF])},
+        },
+        ("Goodbye.",),
+    ),
+    "naughty marks": Script(
+        "support",
+        {
+            "user_id": "{{ 7 * 7 }}{% raw %}",
+            "user_name": "T\u033a\u0321o\u034f \u0337Zalgo \U0001f469\U0001f3fd \u0628\u0650",
+            "data": {"notes": list(CLEAN[HALF:])},
+        },
+        ("Goodbye.",),
+    ),
+    "naughty crash": Script(
+        "crashing",
+        {
+            "user_id": "$(id) of the caller",
+            "user_name": "Zoe\u2019; print(1)",
+            "data": {"crash": "start", "notes": list(CLEAN[HALF:])},
+        },
+        ("Hello?",),
+        timeout_s=10,
+    ),
+    "naughty language": Script(
+        "intake", {"user_id": "1", "locale": "en${oc.env:HOME}-tell"}, ("Hello?",), timeout_s=4
+    ),
+    "degraded": Script(
+        "repair", {"user_id": "1"}, ("My toaster is broken.", "Yes, that's right.", "Goodbye.")
+    ),
     "misfit": Script(
         "intake", {"user_id": "1", "user_phone": "not-a-number-4711"}, ("Hello?",), timeout_s=4
     ),
 }
 """Those that two callers make at the same time stand beside each other: they must not mix."""
-
-
-def _naughty(number: int, locale: str) -> Script:
-    """A call with naughty texts in each text field that takes them, and all such texts in `data`. What is spoken is kept short."""
-    contract = registry.contract("support")
-
-    def fitting(field: str, limit: int) -> list[str]:
-        texts = []
-        for text in NAUGHTY:
-            try:
-                parse_metadata(json.dumps({"user_id": "1", field: text}), contract)
-            except MetadataError:
-                continue
-            if len(text) <= limit:
-                texts.append(text.strip())
-        return texts
-
-    ids, spoken = fitting("user_id", 40)[number::3], fitting("user_name", 12)[number::3]
-    return Script(
-        "support",
-        {
-            "user_id": " ".join(ids)[:120].strip(),
-            "user_name": " ".join(spoken[-3:]),
-            "locale": locale,
-            "reason": " ".join(spoken[:2]),
-            "data": {"texts": fitting("reason", 500)},
-        },
-        ("No, that is all. Goodbye.",),
-    )
-
-
-NAUGHTY_CALLS = {
-    f"naughty {number}": _naughty(number, locale)
-    for number, locale in enumerate(("zh-Hant-TW", "de-1996", "en-150"))
-}
-SCRIPTS |= NAUGHTY_CALLS

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.metadata.contract import CallMetadata, Text
 from shared.metadata.marks import Personal
 from shared.telemetry.redaction import MARK, NOTHING, HostCalls, Redactor, is_sensitive, plain
+from tests.naughty import CLEAN, spellings, tells
 
 
 class ClinicMetadata(CallMetadata):
@@ -163,6 +164,14 @@ def test_values_too_short_to_tell_are_not_searched() -> None:
     )
     assert redactor.text("7 jobs, J, 12, True, -") == "7 jobs, J, 12, True, -"
     assert Redactor(["Li"]).text("Li, line, LI") == f"{MARK}, line, {MARK}"
+
+
+def test_a_naughty_value_is_found_in_every_spelling() -> None:
+    """A value may itself look escaped, be made of enclosed letters, or carry marks that have a lower case."""
+    for value in filter(tells, CLEAN):
+        redactor = Redactor([value])
+        for written in (*spellings(value), repr(repr(value))[1:-1]):
+            assert written not in redactor.text(f"before {written} after")
 
 
 @given(st.text(min_size=2), st.text(), st.text())
