@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import statistics
@@ -32,10 +33,12 @@ LIMITS_US = {
     "snapshot_load": 5_000,
     "metadata_with_phone": 150,
     "metadata_without_phone": 30,
-    "metadata_hostile_32k": 5_000,
     "start_from_stored_snapshot": 50_000,
 }
 """What each p50 must stay below."""
+
+HOSTILE_LIMIT_US = 5_000
+"""What the p99 of the worst hostile document must stay below: a host has many calls and one loop."""
 
 COMPOSE_LIMIT = 1.2
 """Our composing over a bare Hydra compose, each."""
@@ -55,6 +58,9 @@ class Plain(BaseModel):
 
 def measure_data() -> dict[str, dict[str, float]]:
     """Every figure: name to p50 and p99 in microseconds, and composing as a ratio."""
+    import shared.host.servers  # noqa: F401 (what a host has in memory, frozen as a host does)
+
+    gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         snapshot, path = _compose(store)
@@ -75,6 +81,8 @@ def measure_data() -> dict[str, dict[str, float]]:
 def too_slow(figures: dict[str, dict[str, float]]) -> list[str]:
     """The names that miss their limit."""
     missed = [name for name, limit in LIMITS_US.items() if figures[name]["p50"] >= limit]
+    if figures["metadata_hostile_32k"]["p99"] >= HOSTILE_LIMIT_US:
+        missed.append("metadata_hostile_32k")
     ratio = figures["composing_over_bare_hydra"]["ratio"]
     return [*missed, *(["composing_over_bare_hydra"] if ratio > COMPOSE_LIMIT else [])]
 
@@ -94,9 +102,9 @@ def _timed(work: Callable[[], object], times: int) -> dict[str, float]:
 
 
 def _worst() -> dict[str, float]:
-    """The document that takes longest."""
-    figures = {name: _timed(partial(_answered, raw), 200) for name, raw in HOSTILE.items()}
-    return max(figures.values(), key=lambda figure: figure["p50"])
+    """Of the document that takes longest, each figure for itself."""
+    figures = [_timed(partial(_answered, raw), 200) for raw in HOSTILE.values()]
+    return {name: max(figure[name] for figure in figures) for name in ("p50", "p99")}
 
 
 def _answered(raw: str) -> None:

@@ -73,7 +73,7 @@ def test_config_prints_what_conf_says(var: Path, capsys: Captured, env: str) -> 
 @pytest.mark.parametrize(
     ("agent", "profile", "env", "overrides", "said"),
     [
-        ("", "none", "local", "", "config of whom? agents: intake, support. Try: make config AGENT=intake"),
+        ("", "none", "local", "", f"config of whom? agents: {', '.join(registry.names())}. Try: make config AGENT={registry.names()[0]}"),
         ("intak", "none", "local", "", "no agent named 'intak'"),
         ("intake", "patiend", "local", "", "did you mean patient?"),
         ("intake", "none", "stagin", "", "did you mean staging?"),
