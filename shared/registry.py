@@ -96,7 +96,8 @@ def _is_agent(entry: Path) -> bool:
 
 def _unknown(name: str, known: tuple[str, ...]) -> ConfigError:
     near = (difflib.get_close_matches(name, known, 1) or known or ("<name>",))[0]
+    what = "one agent at a time, not" if "," in name else "no agent named"
     return ConfigError(
-        f"no agent named {name!r}; agents: {', '.join(known)} (agents/*/). Try: make run AGENT={near}",
+        f"{what} {name!r}; agents: {', '.join(known)} (agents/*/). Try: make run AGENT={near}",
         code="agent.unknown",
     )

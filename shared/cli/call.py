@@ -36,11 +36,30 @@ class Wish:
     as_json: bool
 
 
+def read_metadata(said: str | None) -> str:
+    """The metadata that somebody typed: JSON, or @ and the name of a file with it; a demonstration's where there is none.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if not said:
+        return DEMO
+    if not said.startswith("@"):
+        return said
+    try:
+        # an editor may have put a byte order mark before it
+        return Path(said[1:]).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(
+            f"--metadata: cannot read the file {said[1:]!r}: {getattr(err, 'strerror', None) or 'not UTF-8'}"
+        ) from None
+
+
 def call(settings: Settings, wish: Wish) -> None:
     """Make the call and show it.
 
     Raises:
-        ConfigError: The agent's name, a text or a recording is wrong.
+        ConfigError: The agent's name, a text, a recording or the file of the metadata is wrong.
         MetadataError: The metadata does not fit the agent's contract.
         PolicyError: It asks for what the host keeps closed.
         DispatchError: The agent is not running, did not come or did not speak.
@@ -52,7 +71,7 @@ def call(settings: Settings, wish: Wish) -> None:
             f"call whom? agents: {', '.join(names)}. Try: make call AGENT={names[0]}",
             code="agent.missing",
         )
-    metadata = parse_metadata(wish.metadata or DEMO, registry.contract(wish.agent))
+    metadata = parse_metadata(read_metadata(wish.metadata), registry.contract(wish.agent))
     _check_turns(wish.turns)
     host = _host(settings, wish.agent)
     if host.snapshot is not None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shared import registry
-from shared.cli.call import DEMO
+from shared.cli.call import read_metadata
 from shared.cli.config import check_plugins, selection_of, snapshot_of
 from shared.config.environment import Settings
 from shared.config.explain import Value
 from shared.config.explain import explain as origins
 from shared.config.snapshot import CallConfig, Snapshot, allowed, resolve
-from shared.errors import ConfigError, MetadataError, PolicyError, ProblemsError
+from shared.errors import MetadataError, PolicyError, ProblemsError
 from shared.metadata import merge
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, Personal, marked
@@ -56,7 +55,7 @@ def explain(settings: Settings, agent: str, metadata: str | None, *, as_json: bo
         MetadataError: The dispatch would be refused for its metadata.
         PolicyError: The dispatch would be refused for what it asks for.
     """
-    raw = _read(metadata) if metadata else DEMO
+    raw = read_metadata(metadata)
     snapshot = snapshot_of(settings, agent, "explain")
     judged = judge(snapshot, agent, raw)
     check_plugins(settings, snapshot, judged.config)
@@ -110,17 +109,6 @@ def _fields(loaded: merge.Loaded[CallMetadata]) -> list[Field]:
             hidden = name in marked(model, Personal)
             fields.append(Field(name, source, None if hidden else getattr(loaded.metadata, name)))
     return fields
-
-
-def _read(metadata: str) -> str:
-    if not metadata.startswith("@"):
-        return metadata
-    try:
-        return Path(metadata[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(
-            f"--metadata: cannot read the file {metadata[1:]!r}: {getattr(err, 'strerror', None) or 'not UTF-8'}"
-        ) from None
 
 
 def _show(judged: Judged, values: Sequence[Value]) -> None:

@@ -73,7 +73,8 @@ def call(
     metadata: Annotated[
         str | None,
         typer.Option(
-            envvar="SWITCHBOARD_METADATA", help='JSON for the agent; {"user_id":"demo"} without.'
+            envvar="SWITCHBOARD_METADATA",
+            help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
         ),
     ] = None,
     text: Annotated[

@@ -24,8 +24,15 @@ from shared.errors import ConfigError, near
 if TYPE_CHECKING:
     from shared.config.model import Place, Root
 
-CLOSED = ("agent", "env", "profile", "developer", "hydra", "policy")
-"""What SET may not override: these have a variable of their own, or are no business of a single run."""
+CLOSED = {
+    "agent": "AGENT",
+    "env": "ENV",
+    "profile": """METADATA='{"user_id":"12345","profile":"patient"}', for make config ARGS="--profile patient\"""",
+    "developer": "the variable USER",
+    "hydra": "nothing instead: only what it composes counts",
+    "policy": "conf/config.yaml, conf/env or, for policy.allow, conf/agent",
+}
+"""What SET may not override, and what to use: these have a variable of their own, or are no business of a single run."""
 
 
 def ensure_snapshot(
@@ -245,7 +252,7 @@ def _read(override: str) -> tuple[str, object]:
     root = re.split(r"[./=@]", override.lstrip("+~"), maxsplit=1)[0]
     if root in CLOSED or "_target_" in override or "oc.env" in override:
         raise ConfigError(
-            f"SET: {override!r} is not open to an override; use AGENT, ENV or a file in conf/"
+            f"SET: {override!r} is not open to an override; use {CLOSED.get(root, 'a file in conf/')}"
         )
     if not root or ("=" not in override and override[0] != "~"):
         raise ConfigError(f"SET: {override!r} is no override, write it like llm.temperature=0.1")

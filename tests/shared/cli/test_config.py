@@ -75,6 +75,7 @@ def test_config_prints_what_conf_says(var: Path, capsys: Captured, env: str) -> 
     [
         ("", "none", "local", "", f"config of whom? agents: {', '.join(registry.names())}. Try: make config AGENT={registry.names()[0]}"),
         ("intak", "none", "local", "", "no agent named 'intak'"),
+        ("intake,support", "none", "local", "", "one agent at a time, not 'intake,support'"),
         ("intake", "patiend", "local", "", "did you mean patient?"),
         ("intake", "none", "stagin", "", "did you mean staging?"),
         ("intake", "none", "local", "sst=deepgram_nova", "SET sst=deepgram_nova: sst: no such key; did you mean stt?"),

@@ -75,6 +75,8 @@ def _dead_pid() -> int:
             ["call", "intake", "--metadata", '{"user_id":"1","user_phone":"nonsense"}'],
             3, "/user_phone: not a phone number, write it like +15105550123", id="no phone number",
         ),
+        pytest.param(["call", "intake", "--metadata", "@none.json"], 2, "--metadata: cannot read the file 'none.json': No such file", id="no file"),
+        pytest.param(["call", "intake,support"], 2, "one agent at a time, not 'intake,support'", id="two agents"),
         pytest.param(["call", "intake", "--text", " "], 2, "--text is empty", id="empty text"),
         pytest.param(["call", "intake", "--wav", "none.wav"], 2, "there is no file 'none.wav'", id="no recording"),
         pytest.param(["call", "intake", "--wav", "a.wav", "--text", "Hi."], 2, "do not go together", id="text and wav"),
@@ -92,6 +94,17 @@ def test_a_call_that_cannot_be_made_says_why(
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_metadata_may_stand_in_a_file(tmp_path: Path) -> None:
+    """`@` and a name is the content of that file, with or without a byte order mark."""
+    file = tmp_path / "dispatch.json"
+    file.write_text('{"user_id":"1","user_phone":"nonsense"}', encoding="utf-8-sig")
+
+    done = switchboard(tmp_path, "call", "intake", SWITCHBOARD_METADATA=f"@{file}")
+
+    assert done.returncode == 3
+    assert "/user_phone: not a phone number" in done.stderr
 
 
 def test_metadata_is_never_quoted(tmp_path: Path) -> None:
