@@ -72,7 +72,10 @@ class _HostFilter(logging.Filter):
         self._calls = calls
 
     def filter(self, record: logging.LogRecord) -> bool:
-        call = self._calls.find(getattr(record, "job_id", None))
+        # Only by its own call: another caller's words must not blot out why this one was refused.
+        call = self._calls.find(
+            job_id=getattr(record, "job_id", None), call_id=getattr(record, "call_id", None)
+        )
         if call is not None:
             _clean(record, *call)
             return True

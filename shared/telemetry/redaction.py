@@ -160,9 +160,14 @@ class HostCalls:
         while len(self._calls) > self.limit:
             self._calls.popitem(last=False)
 
-    def find(self, job_id: str | None) -> tuple[Redactor, Mapping[str, str]] | None:
-        """The call of a job, or `None` where it was never offered."""
-        return self._calls.get(job_id) if job_id else None
+    def find(
+        self, *, job_id: str | None, call_id: str | None = None
+    ) -> tuple[Redactor, Mapping[str, str]] | None:
+        """The call of a job, else the newest of this id; `None` where it was never offered."""
+        if job_id and job_id in self._calls:
+            return self._calls[job_id]
+        same = (call for call in reversed(self._calls.values()) if call_id == call[1]["call_id"])
+        return next(same, None) if call_id else None
 
     def redactors(self) -> Iterator[Redactor]:
         """Those of all known calls, for a line that belongs to none."""

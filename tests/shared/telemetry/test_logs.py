@@ -124,6 +124,20 @@ livekit.info("no job, but Ada Lovelace")
     assert found[3]["event"] == "no job, but [redacted]"
 
 
+def test_a_caller_cannot_blot_out_another_calls_line() -> None:
+    """The host's own line about a call is cleaned of that call's values, whoever is called `phone` elsewhere."""
+    found = lines("""
+calls = configure_host(json=True)
+calls.offered("AJ_1", Redactor(["Ada Lovelace"]), call_id="c1")
+calls.offered("AJ_2", Redactor(["phone", "refused"]), call_id="c2")
+log = structlog.get_logger()
+log.warning("job refused", call_id="c1", reason="/user_phone of Ada")
+log.warning("job refused", call_id="c2", reason="/user_phone of Ada")
+""")
+    assert (found[0]["event"], found[0]["reason"]) == ("job refused", "/user_phone of [redacted]")
+    assert (found[1]["event"], found[1]["reason"]) == ("job [redacted]", "/user_[redacted] of Ada")
+
+
 def test_a_line_that_breaks_is_no_error_of_its_caller() -> None:
     """A message whose arguments do not fit, a field that cannot be printed: the line comes out, nothing is raised."""
     found = lines("""

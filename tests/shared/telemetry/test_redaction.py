@@ -292,8 +292,8 @@ def test_a_host_forgets_old_calls() -> None:
     calls = HostCalls(limit=2)
     for number in range(3):
         calls.offered(f"AJ_{number}", Redactor([f"Name{number} Surname"]), call_id=f"c{number}")
-    assert calls.find("AJ_0") is None
-    found = calls.find("AJ_2")
+    assert calls.find(job_id="AJ_0") is None
+    found = calls.find(job_id="AJ_2")
     assert found is not None
     assert found[1] == {"call_id": "c2"}
     assert len(list(calls.redactors())) == 2
