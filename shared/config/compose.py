@@ -28,11 +28,9 @@ CLOSED = {
     "agent": "AGENT",
     "env": "ENV",
     "profile": """METADATA='{"user_id":"12345","profile":"patient"}', for make config ARGS="--profile patient\"""",
-    "developer": "the variable USER",
-    "hydra": "nothing instead: only what it composes counts",
     "policy": "conf/config.yaml, conf/env or, for policy.allow, conf/agent",
 }
-"""What SET may not override, and what to use: these have a variable of their own, or are no business of a single run."""
+"""What SET may not override, and what to use: they have a place of their own, or are no business of a single run."""
 
 
 def ensure_snapshot(
@@ -250,7 +248,7 @@ def _read(override: str) -> tuple[str, object]:
     from hydra.errors import HydraException
 
     root = re.split(r"[./=@]", override.lstrip("+~"), maxsplit=1)[0]
-    if root in CLOSED or "_target_" in override or "oc.env" in override:
+    if root in (*CLOSED, "developer", "hydra") or "_target_" in override or "oc.env" in override:
         raise ConfigError(
             f"SET: {override!r} is not open to an override; use {CLOSED.get(root, 'a file in conf/')}"
         )
