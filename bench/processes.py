@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from shared.config.compose import ensure_snapshot
+from shared.config.endpoints import local_endpoints
 from shared.config.environment import PROVIDER_KEYS, ROOT, Settings
 from shared.local.stack import Stack
 from shared.prompts import Prompts
@@ -81,17 +82,12 @@ def start_ours(
     snapshot, path = ensure_snapshot(
         names, "local", words, store=var / "snapshots", developer=settings.developer
     )
-    url = stack.providers_url
     environ = settings.for_host(
         livekit=_livekit(stack),
         keys={name: stack.providers_key for names_ in PROVIDER_KEYS.values() for name in names_},
         deployment=snapshot.server.deployment,
         snapshot=path,
-        endpoints={
-            "deepgram.STTv2": f"{url.replace('http', 'ws', 1)}/v2/listen",
-            "cartesia.TTS": url,
-            "openai.LLM": f"{url}/v1",
-        },
+        endpoints=local_endpoints(stack.providers_url, {}),
         turn_detector=snapshot.needs_turn_detector,
         holds=None,
     )

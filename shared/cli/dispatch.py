@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import secrets
 import sys
@@ -14,18 +15,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import typer
 from livekit import api
 
 from shared import registry
-from shared.cli.call import DEMO
+from shared.cli.call import read_metadata
 from shared.cli.server import Site, site_of
 from shared.config.environment import Settings
 from shared.config.snapshot import resolve
 from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
 from shared.dispatch.rooms import ensure_room
 from shared.errors import ConfigError, DispatchError, MetadataError, PolicyError, SwitchboardError
-from shared.metadata.parse import dump, parse_metadata
+from shared.metadata.parse import dump, parse_metadata, parse_object
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -67,8 +69,10 @@ def dispatch(settings: Settings, wish: Wish) -> None:
             f"dispatch whom? agents: {', '.join(names)}. Try: make dispatch AGENT={names[0]} ROOM=demo",
             code="agent.missing",
         )
-    order, site = _order(settings, wish)
     wait_s = seconds(wish.wait)
+    if wish.room_metadata is not None:
+        parse_object(wish.room_metadata, registry.contract(wish.agent))
+    order, site = _order(settings, wish)
     try:
         done = asyncio.run(_send(site, settings.var / "records", order, wish.room_metadata, wait_s))
     except SwitchboardError as err:
@@ -85,7 +89,7 @@ def dispatch(settings: Settings, wish: Wish) -> None:
 
 
 def _order(settings: Settings, wish: Wish) -> tuple[Order, Site]:
-    metadata = parse_metadata(wish.metadata or DEMO, registry.contract(wish.agent))
+    metadata = parse_metadata(read_metadata(wish.metadata), registry.contract(wish.agent))
     site = site_of(settings, wish.agent)
     resolve(
         site.snapshot,
@@ -109,8 +113,16 @@ async def _send(
 ) -> Dispatched:
     server = site.server
     async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
-        if room_metadata is not None and not await ensure_room(lkapi, order.room, room_metadata):
-            print(f"room {order.room} is there already: it keeps its own metadata", file=sys.stderr)
+        if room_metadata is not None:
+            try:
+                applied = await ensure_room(lkapi, order.room, room_metadata)
+            except (api.TwirpError, aiohttp.ClientError, TimeoutError) as err:
+                raise server.fault(err) from None
+            if not applied:
+                print(
+                    f"room {order.room} is there already: it keeps its own metadata",
+                    file=sys.stderr,
+                )
         return await Dispatcher(lkapi, records=records).dispatch(order, deadline_s=wait_s)
 
 
@@ -153,7 +165,7 @@ def dispatch_all(settings: Settings, file: Path, *, rate: str, wait: str) -> Non
         raise ConfigError(f"--rate: {rate!r} is no rate. Write it like 5/s.", code="dispatch.rate")
     results = file.with_name(f"{file.name}.results.jsonl")
     lines = list(_lines(file))
-    done = {json.loads(line)["key"] for line in _read(results)} if results.exists() else set()
+    done = {json.loads(line)["key"] for line in _whole_lines(results)}
     todo = [line for line in lines if line["key"] not in done]
     failed = asyncio.run(_dispatch_all(settings, todo, results, float(found[1]), seconds(wait)))
     if failed:
@@ -186,6 +198,17 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
             "metadata": metadata,
             "key": key,
         }
+
+
+def _whole_lines(results: Path) -> list[str]:
+    """The results of an earlier run. A last line that it could not finish goes: that dispatch is repeated by its key."""
+    if not results.exists():
+        return []
+    text = results.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        os.truncate(results, len(whole))
+    return whole.decode().splitlines()
 
 
 def _read(file: Path) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Literal
 
 from shared import registry
 from shared.cli.hosts import running_hosts
-from shared.cli.probes import Server, other_hosts, try_key, try_server, try_sound
+from shared.cli.probes import other_hosts, try_key, try_server, try_sound
 from shared.cli.run import check_reachable
+from shared.cli.server import Server
 from shared.config import providers
 from shared.config.compose import ensure_snapshot
 from shared.config.endpoints import check_endpoints, local_endpoints

@@ -36,6 +36,14 @@ Exit codes:
 """,
 )
 
+Metadata = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SWITCHBOARD_METADATA",
+        help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
+    ),
+]
+
 app.add_typer(dispatches, name="dispatches")
 app.add_typer(rooms, name="room")
 app.add_typer(records, name="records")
@@ -70,13 +78,7 @@ def call(
     agent: Annotated[
         str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to call.")
     ] = None,
-    metadata: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SWITCHBOARD_METADATA",
-            help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
-        ),
-    ] = None,
+    metadata: Metadata = None,
     text: Annotated[
         list[str] | None,
         typer.Option(help="What to say, one turn each; repeatable. The local voice speaks it."),
@@ -134,12 +136,7 @@ def dispatch(
         str | None,
         typer.Option(envvar="SWITCHBOARD_ROOM", help="Into which room; a new one without."),
     ] = None,
-    metadata: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SWITCHBOARD_METADATA", help='JSON for the agent; {"user_id":"demo"} without.'
-        ),
-    ] = None,
+    metadata: Metadata = None,
     room_metadata: Annotated[
         str | None, typer.Option(help="JSON for the room, where this makes it.")
     ] = None,

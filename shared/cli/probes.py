@@ -11,6 +11,7 @@ import aiohttp
 import numpy as np
 from livekit import api, rtc
 
+from shared.cli.server import Server
 from shared.config.environment import PROVIDER_KEYS
 from shared.config.snapshot import Slot
 from shared.dispatch.identity import HOST
@@ -24,15 +25,6 @@ MAX_ROOMS = 20
 """Rooms that are looked into for other hosts."""
 
 REFUSED = (401, 402, 403)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A LiveKit server and a key for it."""
-
-    url: str
-    key: str
-    secret: str
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from shared.dispatch.dispatcher import Dispatcher, Order
 from shared.dispatch.identity import ATTEMPT, CODE, HOST, KEY, OUTCOME, STATE, attempt
 from shared.dispatch.offers import of_key
 from shared.dispatch.rooms import ensure_room, put_metadata
-from shared.errors import DispatchError, StackError
+from shared.errors import DispatchError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.parse import parse_object
 
@@ -45,7 +45,7 @@ def create(settings: Settings, room: str, metadata: str | None, *, as_json: bool
 def metadata(settings: Settings, room: str, text: str, *, as_json: bool) -> None:
     """Change a room's metadata and say what its agents made of it."""
     parse_object(text, CallMetadata)
-    answers = _ask(settings, lambda lkapi: put_metadata(lkapi, room, text, limit_s=ANSWER_S))
+    answers = _in(settings, room, lambda lkapi: put_metadata(lkapi, room, text, limit_s=ANSWER_S))
     if as_json:
         print(json.dumps({"room": room, "agents": answers}))
     else:
@@ -78,7 +78,7 @@ def show(settings: Settings, room: str, *, as_json: bool) -> None:
             ],
         }
 
-    seen = _ask(settings, look)
+    seen = _in(settings, room, look)
     if as_json:
         print(json.dumps(seen))
         return
@@ -95,14 +95,15 @@ def show(settings: Settings, room: str, *, as_json: bool) -> None:
 
 def close(settings: Settings, room: str) -> None:
     """End a room; everybody in it is disconnected."""
-    _ask(settings, lambda lkapi: lkapi.room.delete_room(api.DeleteRoomRequest(room=room)))
+    _in(settings, room, lambda lkapi: lkapi.room.delete_room(api.DeleteRoomRequest(room=room)))
     print(f"room {room} is closed")
 
 
 def dispatches(settings: Settings, room: str, *, as_json: bool) -> None:
     """The dispatches of a room."""
     found = [
-        _dispatch(one) for one in _ask(settings, lambda x: x.agent_dispatch.list_dispatch(room))
+        _dispatch(one)
+        for one in _in(settings, room, lambda x: x.agent_dispatch.list_dispatch(room))
     ]
     if as_json:
         print(json.dumps(found))
@@ -124,7 +125,7 @@ def cancel(settings: Settings, room: str, key: str) -> None:
             await lkapi.agent_dispatch.delete_dispatch(one.id, room)
         return len(found)
 
-    if not _ask(settings, end):
+    if not _in(settings, room, end):
         raise DispatchError(f"no dispatch in {room} has this key", code="dispatch.unknown")
     print(f"cancelled in {room}")
 
@@ -147,7 +148,18 @@ def replay(settings: Settings, room: str, key: str, *, wait_s: float) -> None:
         )
         return f"{done.agent} is there: attempt {done.attempt}, after {done.seconds:.2f} s"
 
-    print(_ask(settings, again))
+    print(_in(settings, room, again))
+
+
+def _in(settings: Settings, room: str, question: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
+    """The answer to a question about a room that there must be: LiveKit lets some about others wait."""
+
+    async def ask(lkapi: api.LiveKitAPI) -> T:
+        if not (await lkapi.room.list_rooms(api.ListRoomsRequest(names=[room]))).rooms:
+            raise DispatchError(f"there is no room named {room!r}", code="room.unknown")
+        return await question(lkapi)
+
+    return _ask(settings, ask)
 
 
 def _ask(settings: Settings, question: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
@@ -158,16 +170,8 @@ async def _asked(server: Server, question: Callable[[api.LiveKitAPI], Awaitable[
     try:
         async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
             return await question(lkapi)
-    except api.TwirpError as err:
-        if err.code == "not_found":
-            raise DispatchError("there is no such room", code="room.unknown") from None
-        raise StackError(
-            f"LiveKit at {server.url} refused ({err.code})", code="stack.livekit"
-        ) from None
-    except (aiohttp.ClientError, TimeoutError) as err:
-        raise StackError(
-            f"LiveKit at {server.url} does not answer ({type(err).__name__})", code="stack.livekit"
-        ) from None
+    except (api.TwirpError, aiohttp.ClientError, TimeoutError) as err:
+        raise server.fault(err) from None
 
 
 def _agent(one: api.ParticipantInfo) -> dict[str, object]:

@@ -20,6 +20,14 @@ class Server:
     key: str
     secret: str = field(repr=False)
 
+    def fault(self, err: Exception) -> StackError:
+        """What to say where a question to its API went wrong."""
+        what = getattr(err, "code", None) or type(err).__name__
+        return StackError(
+            f"LiveKit at {self.url} did not answer as it should ({what}). Check that it runs there and that key and secret are its own.",
+            code="stack.livekit",
+        )
+
 
 @dataclass(frozen=True)
 class Site:

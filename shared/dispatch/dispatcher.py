@@ -102,7 +102,7 @@ class Dispatcher:
 
         Raises:
             DispatchError: It did not come. Its code says why: `dispatch.refused`, `dispatch.full`, `dispatch.nobody`,
-                `dispatch.not_joined`, `dispatch.failed`, `dispatch.unconfirmed`, `dispatch.unreachable`.
+                `dispatch.not_joined`, `dispatch.not_ready`, `dispatch.failed`, `dispatch.unconfirmed`, `dispatch.unreachable`.
         """
         attending = _Attending(self._api, order, self._records)
         try:
@@ -172,8 +172,9 @@ class _Attending:
         if not found or attempt(found[0].attributes) < order.attempt:
             return False
         newest = found[0]
+        # LiveKit shows a job as running long after it has left: what counts is who may still come
         age_s = time.time() - newest.state.created_at / 1e9
-        if is_open(newest) and (newest.state.jobs or age_s < OFFER_S):
+        if is_open(newest) and age_s < OFFER_S and not self._has_left(newest):
             self._dispatch = newest
             return True
         # nobody came for it, or whoever did has gone: the next attempt counts in its place
@@ -204,7 +205,7 @@ class _Attending:
             if err.code == "not_found":
                 return None
             raise
-        return agent_of_key(people.participants, order.key)
+        return agent_of_key(people.participants, order.room, order.agent, order.key)
 
     async def _ready(self) -> Dispatched | None:
         order = self._order
@@ -261,6 +262,16 @@ class _Attending:
                     f"a host of {self._order.agent} refused it or has ended; unconfirmed: no shared records say why",
                     code="dispatch.unconfirmed",
                 )
+
+    def _has_left(self, dispatch: api.AgentDispatch) -> bool:
+        """Whether the records say that the call of this dispatch is over."""
+        if self._records is None:
+            return False
+        number = attempt(dispatch.attributes)
+        return any(
+            event.event == "outcome" and event.attempt == number
+            for event in read_call(self._records, self._order.key)
+        )
 
     def _read_records(self) -> None:
         if self._records is None or self._dispatch is None:

@@ -4,13 +4,13 @@ LiveKit takes any number of them. Of one key the highest attempt counts, of one 
 judges lists after its own dispatch was made, so all come to the same answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
 
 from livekit.protocol.agent import JobStatus
 from livekit.protocol.agent_dispatch import AgentDispatch
-from livekit.protocol.models import ParticipantInfo
 
-from shared.dispatch.identity import KEY, attempt
+from shared.dispatch.identity import KEY, agent_identity, attempt
 
 ENDED = (JobStatus.JS_SUCCESS, JobStatus.JS_FAILED)
 
@@ -27,10 +27,22 @@ def is_open(dispatch: AgentDispatch) -> bool:
     return not states or any(state not in ENDED for state in states)
 
 
-def agent_of_key(people: Iterable[ParticipantInfo], key: str) -> ParticipantInfo | None:
-    """The agent of this key in a room, of the highest attempt."""
-    agents = (
-        one for one in people
-        if one.kind == ParticipantInfo.Kind.AGENT and one.attributes.get(KEY) == key
-    )  # fmt: skip
-    return max(agents, key=lambda one: attempt(one.attributes), default=None)
+class Person(Protocol):
+    """A participant, as the server's API or a room shows it."""
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def attributes(self) -> Mapping[str, str]: ...
+
+
+P = TypeVar("P", bound=Person)
+
+
+def agent_of_key(people: Iterable[P], room: str, agent: str, key: str) -> P | None:
+    """The agent with this name and key in a room, of the highest attempt. Its identity tells, which only a host gives."""
+
+    def is_ours(one: P) -> bool:
+        return one.identity == agent_identity(room, agent, key, attempt(one.attributes))
+
+    return max(filter(is_ours, people), key=lambda one: attempt(one.attributes), default=None)

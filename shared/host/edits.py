@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
-from watchfiles import Change, awatch
 
 from shared import registry
 from shared.config.selection import CONF
@@ -37,6 +36,8 @@ async def follow(
         check: Refuses a snapshot that a call would fail with.
         put: Makes the host go by a new snapshot.
     """
+    from watchfiles import awatch  # of no use to any other environment
+
     async for _ in awatch(CONF, registry.AGENTS, watch_filter=_is_source, debounce=200, step=20):
         try:
             path = await _compose(names)
@@ -70,7 +71,7 @@ async def _compose(names: Sequence[str]) -> Path:
     return Path(out.decode())
 
 
-def _is_source(_: Change, path: str) -> bool:
+def _is_source(_: object, path: str) -> bool:
     file = Path(path)
     return file.suffix == ".yaml" or (file.suffix == ".md" and file.parent.name == "prompts")
 

@@ -104,7 +104,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     job = ctx.job
     line = await Lifeline.open(settings.line, job.id)
     attributes = dict(job.attributes)
-    if await _is_late(ctx, attributes):
+    if await _is_late(ctx, agent, attributes):
         line.say("bye", outcome="superseded")
         ctx.shutdown(reason="superseded")
         return
@@ -155,6 +155,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         # LiveKit reports a crashed job as a success; the host sends another one.
         call.lose("job.crashed")
         raise
+    call.check_superseded()  # it may have come while this one connected
     tuning = Tuning(call, session, warm.snapshot, settings.endpoints)
     meeting = meet(
         call, session, tuning.apply, lambda caller: load(caller=caller), seen=loaded.notes
@@ -170,11 +171,11 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         missing=loaded.missing_fields,
     )
     log.info("agent joined", notes=list(loaded.notes))
-    await ctx.room.local_participant.set_attributes({STATE: "ready"})
+    await call.show({STATE: "ready"})
     call.tell("ready")
 
 
-async def _is_late(ctx: JobContext, attributes: Mapping[str, str]) -> bool:
+async def _is_late(ctx: JobContext, agent: str, attributes: Mapping[str, str]) -> bool:
     """Whether a later attempt of the same call is in the room already."""
     if KEY not in attributes:
         return False
@@ -184,7 +185,7 @@ async def _is_late(ctx: JobContext, attributes: Mapping[str, str]) -> bool:
         )
     except (api.TwirpError, aiohttp.ClientError, TimeoutError):
         return False
-    found = agent_of_key(there.participants, attributes[KEY])
+    found = agent_of_key(there.participants, ctx.job.room.name, agent, attributes[KEY])
     return found is not None and attempt(found.attributes) > attempt(attributes)
 
 

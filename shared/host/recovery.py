@@ -63,12 +63,16 @@ class Recovery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seats = asyncio.Semaphore(AT_ONCE)
         self._home = Path(tempfile.mkdtemp(prefix="switchboard-"))  # a socket's path must be short
+        # who looks after this host when it has died removes that folder too
+        self._signpost = run_dir / f"host-{os.getpid()}.home"
         self.line = self._home / "line"
 
     @contextlib.asynccontextmanager
     async def looking_after(self) -> AsyncIterator[None]:
         """Listen to jobs and watch other hosts, while the host runs."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._signpost.unlink(missing_ok=True)
+        self._signpost.symlink_to(self._home)
         with _locked(self._run / f"host-{os.getpid()}.lock"):
             server = await asyncio.start_unix_server(self._listen, self.line)
             watching = asyncio.create_task(self._watch())
@@ -81,6 +85,7 @@ class Recovery:
                     task.cancel()
                 shutil.rmtree(self._folder, ignore_errors=True)
                 shutil.rmtree(self._home, ignore_errors=True)
+                self._signpost.unlink(missing_ok=True)
 
     def taking(self, job: Job) -> None:
         """A job is about to be launched."""
@@ -187,7 +192,7 @@ class Recovery:
         people = (
             await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
         ).participants
-        there = agent_of_key(people, job.call_id)
+        there = agent_of_key(people, job.room, job.agent, job.call_id)
         if there is not None and attempt(there.attributes) > seen:
             return False
         agents = api.ParticipantInfo.Kind.AGENT
@@ -231,6 +236,7 @@ class Recovery:
             log.warning("host lost", host=lock.stem, calls=len(jobs))
         await asyncio.gather(*(self._recover(job, "host.died") for job in jobs))
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(lock.with_suffix(".home").resolve(), ignore_errors=True)
         for left in self._run.glob(f"{lock.stem}.*"):
             left.unlink(missing_ok=True)
 

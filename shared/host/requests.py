@@ -129,7 +129,7 @@ class Offers:
     async def _is_duplicate(self, request: JobRequest, attributes: Mapping[str, str]) -> bool:
         """Whether another dispatch of the same key counts in place of this one.
 
-        The identity in the room is the fence: where LiveKit cannot be asked, two agents of one key still never stay.
+        Where LiveKit cannot be asked the offer is taken: better one too many than nobody.
         """
         if KEY not in attributes:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,13 +13,15 @@ from livekit.agents import AgentSession, JobContext, llm
 
 from shared import registry
 from shared.config.snapshot import CallConfig
-from shared.dispatch.identity import CODE, OUTCOME, STATE
+from shared.dispatch.identity import CODE, OUTCOME, STATE, attempt
+from shared.dispatch.offers import agent_of_key
 from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, marked
 from shared.metadata.parse import check_metadata
 from shared.prompts import Prompts
 from shared.records.spool import Spool
+from shared.session.attributes import publish
 from shared.session.lifeline import Lifeline
 from shared.session.resume import Past
 from shared.session.speech import SpeechAhead
@@ -241,18 +243,32 @@ class Call:
         attributes: dict[str, str] = {OUTCOME: outcome}
         if code is not None:
             attributes |= {STATE: "failed", CODE: code}
-        if self.ctx.room.isconnected():
-            await self.ctx.room.local_participant.set_attributes(attributes)
+        await self.show(attributes)
         self.tell("bye", outcome=outcome)
         return True
+
+    async def show(self, attributes: Mapping[str, str]) -> None:
+        """Set attributes of the agent participant, while it is in the room."""
+        if self.ctx.room.isconnected():
+            await publish(self.ctx.room.local_participant, attributes)
 
     def lose(self, code: str) -> None:
         """Leave the call to another agent, which the host sends."""
         self.lost = True
         self.tell("failed", code=code)
 
+    def check_superseded(self) -> None:
+        """Leave where a later attempt of the same call is in the room."""
+        room = self.ctx.room
+        people = room.remote_participants.values()
+        there = agent_of_key(people, self.ctx.job.room.name, self.config.agent, self.id)
+        if there is not None and attempt(there.attributes) > self.record.attempt:
+            self.supersede()
+
     def supersede(self) -> None:
         """Leave the call to the agent that has come in this one's place. Nothing is said of its outcome."""
+        if self.superseded:
+            return
         self.superseded = True
         self.record.append("superseded")
         log.info("superseded by another attempt")

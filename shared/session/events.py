@@ -20,7 +20,6 @@ from livekit.agents import (
 from livekit.agents.llm import LLMError
 from livekit.agents.tts import TTSError
 
-from shared.dispatch.identity import KEY, attempt
 from shared.metadata.marks import texts
 from shared.session.call import Call
 
@@ -82,14 +81,15 @@ def follow(session: AgentSession[Call], call: Call) -> None:
         elif event.reason is CloseReason.PARTICIPANT_DISCONNECTED:
             call.leave("abandoned")
 
-    def on_connected(person: rtc.RemoteParticipant) -> None:
-        same = person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT and (
-            person.attributes.get(KEY) == call.id
-        )
-        if same and attempt(person.attributes) > call.record.attempt:
+    def on_connected(_: rtc.RemoteParticipant) -> None:
+        call.check_superseded()
+
+    def on_disconnected(reason: rtc.DisconnectReason.ValueType) -> None:
+        if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
             call.supersede()
 
     call.ctx.room.on("participant_connected", on_connected)
+    call.ctx.room.on("disconnected", on_disconnected)
     session.on("user_input_transcribed", on_heard)
     session.on("conversation_item_added", on_item)
     session.on("tool_execution_updated", on_tool_update)

@@ -7,14 +7,12 @@ participant's attribute `sb.metadata` says which state was taken, so that whoeve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
-from livekit import rtc
 from livekit.agents import AgentSession
 
 from shared.dispatch.identity import METADATA, metadata_digest
@@ -28,9 +26,6 @@ from shared.session.tuning import Tuning
 
 MAX_REFUSED = 10
 """Keys named in one acknowledgement."""
-
-TRIES, TRY_S = 5, 0.15
-"""How often, and how long each time, an acknowledgement is sent until it is there."""
 
 log = structlog.get_logger(__name__)
 
@@ -150,22 +145,7 @@ class LiveMetadata:
         self._call.record.append("metadata", version=version, fields=fields, refused=refused)
         log.info("metadata changed", version=version, fields=sorted(fields), refused=refused)
         answer = {"version": version, "digest": metadata_digest(raw), "refused": refused}
-        room = self._call.ctx.room
-        if room.isconnected():
-            await _publish(room.local_participant, {METADATA: json.dumps(answer)})
-
-
-async def _publish(me: rtc.LocalParticipant, attributes: Mapping[str, str]) -> None:
-    """Set attributes, again until they are there: the SDK loses an update that meets another one, and waits 5 s for it.
-
-    LiveKit's session sets the agent's state at any moment.
-    """
-    for _ in range(TRIES):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TRY_S):
-                await me.set_attributes(dict(attributes))
-        if attributes.items() <= me.attributes.items():
-            return
+        await self._call.show({METADATA: json.dumps(answer)})
 
 
 def _differs(before: CallMetadata, after: CallMetadata, name: str) -> bool:

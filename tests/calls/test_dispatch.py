@@ -74,23 +74,34 @@ async def test_racing_dispatchers_bring_one_agent(
 
 
 async def test_a_key_whose_agent_has_gone_gets_another_attempt(
-    lkapi: api.LiveKitAPI, dispatcher: Dispatcher
+    lkapi: api.LiveKitAPI, dispatcher: Dispatcher, host: RunningHost
 ) -> None:
-    """Nobody came, or the agent has left: the same key brings the next attempt."""
+    """The agent has left the room: the same key brings the next attempt, under another identity."""
     order = Order("support", "again", METADATA, key="again-1")
     first = await dispatcher.dispatch(order)
-    await lkapi.agent_dispatch.delete_dispatch(first.dispatch_id, "again")
-    while await agents(lkapi, "again"):
+    gone = api.RoomParticipantIdentity(room="again", identity=first.identity)
+    await lkapi.room.remove_participant(gone)
+    while not any(event.event == "outcome" for event in host.events_in("again")):
         await asyncio.sleep(0.02)
-    nobody = Order("support", "again", METADATA, key="again-1", deployment="nowhere")
-    with pytest.raises(DispatchError):
-        await dispatcher.dispatch(nobody, deadline_s=0.5)
-    second = await dispatcher.dispatch(Order("support", "again", METADATA, key="other"))
+    second = await dispatcher.dispatch(order)
 
-    assert (first.attempt, second.attempt) == (1, 1)
-    assert first.created
-    assert second.created
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.identity != second.identity
     await close(lkapi, "again")
+
+
+async def test_one_key_may_name_calls_of_two_agents(
+    lkapi: api.LiveKitAPI, dispatcher: Dispatcher
+) -> None:
+    """Two agents in one room on purpose: neither is taken for the other."""
+    both = [
+        await dispatcher.dispatch(Order(agent, "two", METADATA, key="order-77"))
+        for agent in ("intake", "support")
+    ]
+
+    assert [one.created for one in both] == [True, True]
+    assert len(await agents(lkapi, "two")) == 2
+    await close(lkapi, "two")
 
 
 async def test_a_refusal_comes_with_its_reason(dispatcher: Dispatcher) -> None:
@@ -131,17 +142,19 @@ def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
     shown = json.loads(switchboard(host, "room", "show", "cli", "--json")[1])
     exists = switchboard(host, "room", "create", "cli", "--metadata", '{"data": {}}')
     closed = switchboard(host, "room", "close", "cli")
+    unknown = switchboard(host, "room", "show", "no-such-room")
 
     assert code == 0
     assert first.created
     assert (again["created"], again["identity"]) == (False, first.identity)
     assert [agent["state"] for agent in shown["agents"]] == ["ready"]
-    assert (exists[0], closed[0]) == (5, 0)
+    assert (exists[0], closed[0], unknown[0]) == (5, 0, 5)
+    assert unknown[2] == "there is no room named 'no-such-room'\n"
     assert read_call(host.var / "records", "cli-1")
 
 
 def test_a_file_of_dispatches_ends_in_one_result_each(host: RunningHost, tmp_path: Path) -> None:
-    """Each line has exactly one result; a second run does what is left, and a bad line is named before any is sent."""
+    """Each line has exactly one result; a second run does what is left, though the first was cut off while it wrote, and a bad line is named before any is sent."""
     file = tmp_path / "calls.jsonl"
     lines = [
         {"agent": "support", "room": f"bulk-{number}", "metadata": {"user_id": "1"}}
@@ -151,8 +164,10 @@ def test_a_file_of_dispatches_ends_in_one_result_each(host: RunningHost, tmp_pat
     first = switchboard(host, "dispatch", "--from", str(file), "--rate", "20/s")
     more = {"agent": "support", "room": "bulk-2", "metadata": {"user_id": "1"}}
     file.write_text(file.read_text() + json.dumps(more) + "\n")
+    done = Path(f"{file}.results.jsonl")
+    done.write_text(done.read_text() + '{"key": "half a li')
     second = switchboard(host, "dispatch", "--from", str(file), "--rate", "20/s")
-    results = [json.loads(line) for line in Path(f"{file}.results.jsonl").read_text().splitlines()]
+    results = [json.loads(line) for line in done.read_text().splitlines()]
     file.write_text('{"agent": "suport"}\n')
     bad = switchboard(host, "dispatch", "--from", str(file))
     for number in range(3):

@@ -13,7 +13,8 @@ import pytest
 from livekit import api, rtc
 
 from shared.cli.doctor import Finding, doctor, examine, network, versions
-from shared.cli.probes import TONE, Server, try_sound
+from shared.cli.probes import TONE, try_sound
+from shared.cli.server import Server
 from shared.config.environment import Settings
 from shared.dispatch.identity import HOST
 from shared.errors import ConfigError, ProviderError, StackError

@@ -29,7 +29,11 @@ def test_what_is_imported_is_never_collected(tmp_path: Path) -> None:
     settings = Settings.read({**os.environ, "SWITCHBOARD_VAR": str(tmp_path)}, env="local")
     snapshot, path = ensure_snapshot(("support",), "local", (), store=tmp_path, developer="ann")
     environ = settings.for_host(
-        livekit={"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "x", "LIVEKIT_API_SECRET": "x"},
+        livekit={
+            "LIVEKIT_URL": "ws://127.0.0.1:1",
+            "LIVEKIT_API_KEY": "x",
+            "LIVEKIT_API_SECRET": "x",
+        },
         keys=dict.fromkeys(("DEEPGRAM_API_KEY", "CARTESIA_API_KEY", "OPENAI_API_KEY"), "x"),
         deployment="",
         snapshot=path,
