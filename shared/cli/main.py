@@ -265,6 +265,20 @@ def doctor(as_json: AsJson = False, env: Env = None) -> None:
 
 
 @app.command()
+def top(as_json: AsJson = False) -> None:
+    """Show hosts, agents, calls that run and what was refused in the last hour, every two seconds until Ctrl-C.
+
+    \b
+    switchboard top
+    switchboard top --json            once, one JSON object
+    """  # noqa: D301 (as above)
+    settings = Settings.read()
+    from shared.cli import top as verb
+
+    verb.top(settings, as_json=as_json)
+
+
+@app.command()
 def new(
     agent: Annotated[
         str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Such as front_desk.")

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from shared.config.environment import Settings
 from shared.errors import DispatchError
-from shared.records.calls import CallSummary, all_calls, find_call, remedy, summary
+from shared.records.calls import CallSummary, remedy
+from shared.records.ingest import Ingester
 from shared.records.spool import Event
+from shared.records.store import Store
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The store, with what this machine's files hold: where no host brings them in now, this command does.
+
+    Raises:
+        ConfigError: SWITCHBOARD_RECORDS_URL is wrong.
+        StackError: The database does not answer.
+    """
+    with contextlib.closing(Store.open(settings.records_url)) as store:
+        with Ingester.alone(settings.var / "records", store) as ingester:
+            if ingester is not None:
+                ingester.ingest()
+        yield store
 
 
 def list_calls(settings: Settings, *, limit: int, as_json: bool) -> None:
     """Print the newest calls, one a line, without anything that was said."""
-    found = [
-        summary(events) for events in itertools.islice(all_calls(settings.var / "records"), limit)
-    ]
+    with opened(settings) as store:
+        found = store.newest(limit)
     if as_json:
-        print(json.dumps([asdict(one) for one in found], default=_text))
+        print(json.dumps([as_object(one) for one in found], default=_text))
         return
     for one in found:
-        end = f"{one.outcome or 'no outcome yet'}{f' ({one.code})' if one.code else ''}"
-        print(f"{one.began:%Y-%m-%d %H:%M:%S}  {one.call_id:24}  {one.agent or '-':12}  {end}")
+        print(
+            f"{one.began:%Y-%m-%d %H:%M:%S}  {one.call_id:24}  {one.agent or '-':12}  {_end(one)}"
+        )
     if not found:
         print("no calls yet", file=sys.stderr)
 
@@ -36,22 +53,30 @@ def show(settings: Settings, name: str, *, as_json: bool) -> None:
     Raises:
         DispatchError: There is no such call.
     """
-    events = find_call(settings.var / "records", name)
-    if not events:
-        raise DispatchError(
-            f"no call, dispatch or room named {name!r} in the records. See: switchboard records list",
-            code="records.unknown",
-        )
-    found = summary(events)
+    with opened(settings) as store:
+        found = store.find(name)
+        if found is None:
+            raise DispatchError(
+                f"no call, dispatch or room named {name!r} in the records. See: switchboard records list",
+                code="records.unknown",
+            )
+        dispatches, events = store.dispatches(found.call_id), store.events(found.call_id)
     if as_json:
         whole = {
-            **asdict(found),
+            **as_object(found),
+            "dispatches": dispatches,
             "remedy": remedy(found.code),
             "events": [_plain(e) for e in events],
         }
         print(json.dumps(whole, default=_text, ensure_ascii=False))
         return
-    _headline(found)
+    print(_end(found))
+    if (what := remedy(found.code)) is not None:
+        print(what)
+    print(
+        f"call {found.call_id}, agent {found.agent}, room {found.room},"
+        f" dispatches {', '.join(dispatches)}, attempts {found.attempts}"
+    )
     for event in events:
         data = " ".join(f"{key}={_short(value)}" for key, value in event.data.items() if value)
         print(f"  {event.at:%H:%M:%S.%f}"[:-3] + f"  {event.attempt}  {event.event:12}  {data}")
@@ -59,20 +84,18 @@ def show(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def export(settings: Settings) -> None:
     """Print every event of every call, one JSON object a line, the oldest call first."""
-    for events in reversed(list(all_calls(settings.var / "records"))):
-        for event in events:
+    with opened(settings) as store:
+        for event in store.export():
             print(json.dumps(_plain(event), default=_text, ensure_ascii=False))
 
 
-def _headline(found: CallSummary) -> None:
-    code = f" ({found.code})" if found.code else ""
-    print(f"{found.outcome or 'no outcome yet'}{code}")
-    if (what := remedy(found.code)) is not None:
-        print(what)
-    print(
-        f"call {found.call_id}, agent {found.agent}, room {found.room},"
-        f" dispatches {', '.join(found.dispatches)}, attempts {found.attempts}"
-    )
+def as_object(call: CallSummary) -> dict[str, Any]:
+    """A call as `--json` prints it."""
+    return {**vars(call), "joined_s": call.joined_s}
+
+
+def _end(call: CallSummary) -> str:
+    return f"{call.outcome or 'no outcome yet'}{f' ({call.code})' if call.code else ''}"
 
 
 def _plain(event: Event) -> dict[str, Any]:

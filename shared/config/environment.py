@@ -19,6 +19,7 @@ from shared.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "local"
 
+RECORDS_URL = "SWITCHBOARD_RECORDS_URL"
 LIVEKIT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 PROVIDER_KEYS = {
     "assemblyai": ("ASSEMBLYAI_API_KEY",),
@@ -47,6 +48,7 @@ class Settings:
         var: Folder of run files, snapshots and records.
         exported: The environment itself.
         variables: What counts for this environment: exported, and outside of local `.env` below it.
+        records_url: Of the database with the records; a password may be in it.
     """
 
     agents: tuple[str, ...]
@@ -58,6 +60,7 @@ class Settings:
     developer: str
     exported: Mapping[str, str]
     variables: Mapping[str, str]
+    records_url: str
 
     @staticmethod
     def read(
@@ -77,16 +80,20 @@ class Settings:
         except ValueError as err:
             raise ConfigError(f"SET: {err}; quote it like SET='a.b=\"two words\"'") from None
         names = environ.get("SWITCHBOARD_AGENT", "")
+        var = Path(environ.get("SWITCHBOARD_VAR") or root / "var")
+        variables = _local(environ) if chosen == LOCAL else _with_file(environ, root / ".env")
+        records_url = variables.get(RECORDS_URL) or environ.get(RECORDS_URL)
         return Settings(
             agents=tuple(name.strip() for name in names.split(",") if name.strip()),
             env=chosen,
             overrides=overrides,
             room=environ.get("SWITCHBOARD_ROOM") or None,
             metadata=environ.get("SWITCHBOARD_METADATA") or None,
-            var=Path(environ.get("SWITCHBOARD_VAR") or root / "var"),
+            var=var,
             developer=_developer(environ),
             exported=environ,
-            variables=_local(environ) if chosen == LOCAL else _with_file(environ, root / ".env"),
+            variables=variables,
+            records_url=records_url or f"sqlite:///{var.absolute()}/records/records.db",
         )
 
     @property
@@ -146,6 +153,7 @@ class Settings:
             "SWITCHBOARD_ENV": self.env,
             "SWITCHBOARD_SET": shlex.join(self.overrides),
             "SWITCHBOARD_VAR": str(self.var),
+            RECORDS_URL: self.records_url,
             "SWITCHBOARD_SNAPSHOT": str(snapshot),
             "SWITCHBOARD_ENDPOINTS": json.dumps(dict(endpoints)),
             "SWITCHBOARD_HOLDS": "" if holds is None else str(holds),
@@ -160,6 +168,7 @@ class HostSettings:
     var: Path
     endpoints: Mapping[str, str]
     livekit_url: str
+    records_url: str
 
     @staticmethod
     def read(environ: Mapping[str, str] = os.environ) -> HostSettings:
@@ -169,6 +178,7 @@ class HostSettings:
             var=Path(environ["SWITCHBOARD_VAR"]),
             endpoints=json.loads(environ["SWITCHBOARD_ENDPOINTS"]),
             livekit_url=environ["LIVEKIT_URL"],
+            records_url=environ[RECORDS_URL],
         )
 
 

@@ -110,6 +110,7 @@ class Offers:
                 agent=self.agent,
                 dispatch_id=job.dispatch_id,
                 room=job.room.name,
+                host=self.host,
                 digest=config.digest,
                 metadata=loaded.metadata.model_dump(mode="json", exclude_none=True),
                 unknown=loaded.unknown,

@@ -29,9 +29,11 @@ from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError
 from shared.host import edits, job
+from shared.host.keeping import keeping_records
 from shared.host.load import Load
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
+from shared.records.hosts import HostState
 from shared.telemetry.redaction import HostCalls
 
 log = structlog.get_logger(__name__)
@@ -68,6 +70,7 @@ class Host:
         self.link = settings.var / "run" / f"host-{os.getpid()}.snapshot"
         edits.point(self.link, settings.snapshot)
         self.offers: dict[str, Offers] = {}
+        self.loads: list[Load] = []
         self.servers = {name: self._build(name) for name in self.names}
 
     async def run(self) -> int:
@@ -92,6 +95,12 @@ class Host:
             self._http() as ready_url,
             self._edits(),
             self.recovery.looking_after(),
+            keeping_records(
+                self.settings.records_url,
+                self.settings.var / "records",
+                ready=lambda: len(self.registered) == len(self.names),
+                state=self._state,
+            ),
         ):
             _write_private(run_file, self._describe(ready_url))
             try:
@@ -161,6 +170,7 @@ class Host:
             line=self.recovery.line,
         )
         load = Load(measured=config.load == "cpu")
+        self.loads.append(load)
         server = AgentServer(
             setup_fnc=partial(job.prewarm, settings),
             num_idle_processes=config.idle_processes,
@@ -195,6 +205,16 @@ class Host:
         )
         server.on("worker_registered", partial(self._on_registered, name))
         return server
+
+    def _state(self) -> HostState:
+        """What `switchboard top` shows of this host."""
+        return HostState(
+            host=self.id,
+            agents=self.names,
+            live=sum(len(server.active_jobs) for server in self.servers.values()),
+            load=max(load.now for load in self.loads),
+            draining=self.draining.is_set(),
+        )
 
     def _on_registered(self, name: str, *_: object) -> None:
         again = name in self.registered

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from shared.records.spool import Event, read_call
+from shared.records.spool import Event
+
+_LONGEST = 500
 
 REMEDIES = {
     "host": "Look at the hosts: is one draining or full? Start another one, or raise server.max_jobs.",
@@ -30,66 +31,73 @@ def remedy(code: str | None) -> str | None:
     return REMEDIES.get(code) or REMEDIES.get(code.partition(".")[0])
 
 
-@dataclass(frozen=True)
+@dataclass
 class CallSummary:
     """One call, without anything that was said in it.
 
     Attributes:
-        outcome: `None` while it runs, or where whoever served it was lost.
+        host: Who took it last.
         attempts: How many agents were sent.
+        offered: When the last of them was taken.
+        outcome: `None` while it runs, or where whoever served it was lost; `declined` where no host had room so far.
     """
 
     call_id: str
-    agent: str | None
-    room: str | None
-    dispatches: tuple[str, ...]
     began: datetime
-    joined_s: float | None
-    ended: datetime | None
-    outcome: str | None
-    code: str | None
-    attempts: int
+    agent: str | None = None
+    room: str | None = None
+    host: str | None = None
+    attempts: int = 1
+    offered: datetime | None = None
+    joined: datetime | None = None
+    ended: datetime | None = None
+    outcome: str | None = None
+    code: str | None = None
+
+    @property
+    def joined_s(self) -> float | None:
+        """From the first offer to the first agent in the room."""
+        return round((self.joined - self.began).total_seconds(), 3) if self.joined else None
+
+    def add(self, event: Event) -> None:
+        """Take one more event into account. Its order and a repetition do not matter: files are read one after the other."""
+        at, data = event.at, event.data
+        self.began = min(self.began, at)
+        self.attempts = max(self.attempts, event.attempt)
+        match event.event:
+            case "offered":
+                self._told(event)
+                if self.offered is None or at >= self.offered:
+                    self.offered, self.host = at, text(data.get("host"))
+                if self.outcome == "declined" or (self.ended and at > self.ended):
+                    self.ended = self.outcome = self.code = None
+            case "refused":
+                self._told(event)
+            case "declined":
+                self._told(event)
+                if self.offered is None and self.outcome in (None, "declined"):
+                    self.ended, self.outcome, self.code = at, "declined", text(data.get("code"))
+            case "joined":
+                self.joined = min(self.joined or at, at)
+            case "outcome":
+                begun_again = self.offered is not None and at < self.offered
+                surpassed = (
+                    self.outcome not in (None, "declined") and self.ended and at < self.ended
+                )
+                if not begun_again and not surpassed:
+                    self.ended, self.outcome = at, text(data.get("outcome"))
+                    self.code = text(data.get("code"))
+
+    def _told(self, event: Event) -> None:
+        self.agent = self.agent or text(event.data.get("agent"))
+        self.room = self.room or text(event.data.get("room"))
 
 
-def summary(events: Sequence[Event]) -> CallSummary:
-    """What the events of one call come to, in the order of time; at least one."""
-    told = [event for event in events if event.event in ("offered", "refused", "declined")]
-    ends = [event for event in events if event.event == "outcome"]
-    joined = next((event for event in events if event.event == "joined"), None)
-    last = ends[-1] if ends else None
-    declined = [event.data["code"] for event in events if event.event == "declined"]
-    taken = any(event.event in ("offered", "refused") for event in events)
-    return CallSummary(
-        call_id=events[0].call_id,
-        agent=next((event.data["agent"] for event in told), None),
-        room=next((event.data["room"] for event in told if "room" in event.data), None),
-        dispatches=tuple(dict.fromkeys(event.data["dispatch_id"] for event in told)),
-        began=events[0].at,
-        joined_s=round((joined.at - events[0].at).total_seconds(), 3) if joined else None,
-        ended=last.at if last else None,
-        outcome=last.data["outcome"] if last else None if taken else "declined",
-        code=last.data["code"] if last else None if taken else declined[-1],
-        attempts=max(event.attempt for event in events),
-    )
-
-
-def all_calls(folder: Path) -> Iterator[list[Event]]:
-    """The events of each call, the newest call first."""
-    newest: dict[str, float] = {}
-    for file in folder.glob("*.jsonl"):
-        name = file.name.split(".")[0]
-        newest[name] = max(newest.get(name, 0.0), file.stat().st_mtime)
-    for name in sorted(newest, key=lambda name: -newest[name]):
-        if events := read_call(folder, name):
-            yield events
-
-
-def find_call(folder: Path, name: str) -> list[Event]:
-    """The events of the newest call with this id, dispatch or room; none where there is no such call."""
-    if events := read_call(folder, name):
-        return events
-    return next((events for events in all_calls(folder) if _is(events, name)), [])
-
-
-def _is(events: Iterable[Event], name: str) -> bool:
-    return any(name in (event.data.get("dispatch_id"), event.data.get("room")) for event in events)
+def text(value: object) -> str | None:
+    """A string as any database takes and indexes it: half characters and NUL are replaced, a long one is cut and stays its own."""
+    if not isinstance(value, str):
+        return None
+    taken = value.encode(errors="replace").decode().replace("\0", "\ufffd")
+    if len(taken) <= _LONGEST:
+        return taken
+    return f"{taken[: _LONGEST - 17]}-{hashlib.sha256(taken.encode()).hexdigest()[:16]}"

@@ -1,6 +1,7 @@
 """The record of a call: one JSON line per event, written at once, in a file of its own.
 
-A file belongs to one call, attempt and writing process; `seq` counts from 0 and is unique within it. A line is
+A file belongs to one call, attempt and writing process, which holds its lock; `seq` counts from 0 and is unique within it. A host
+brings files into the store (`ingest.py`) and removes them an hour after their end. A line is
 
     {"v": 1, "seq": 3, "at": "2030-01-31T09:30:00.123Z", "call_id": …, "attempt": 1, "event": "turn", "data": {…}}
 
@@ -8,8 +9,8 @@ and these are the events, with what `data` holds:
 
     declined     agent, dispatch_id, code                     a host has no room for it and leaves it to others
     refused      agent, dispatch_id, room, code, reason       what it says does not fit; no host will take it
-    offered      agent, dispatch_id, room, digest, metadata,  a host took the job
-                 unknown (keys that the contract does not know)
+    offered      agent, dispatch_id, room, host, digest,      a host took the job
+                 metadata, unknown (keys that the contract does not know)
     joined       agent, pid, digest, sources, missing         the agent is in the room
     caller       metadata, sources, missing                   the caller is there, with what it brought
     turn         role (caller | agent), text                  a turn as it is final
@@ -26,6 +27,7 @@ Personal data belongs here, that is what a record is for, and so nobody but the 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import heapq
 import json
@@ -82,6 +84,7 @@ class Spool:
         writer = f"{os.getpid()}-{secrets.token_hex(4)}"
         path = folder / f"{_file_name(call_id)}.{attempt}.{writer}.jsonl"
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # until it is closed, or the process has ended
         return Spool(path, fd, call_id, attempt)
 
     def append(self, event: str, **fields: Any) -> None:
@@ -127,12 +130,12 @@ def read(path: Path) -> list[Event]:
     events = []
     for number, line in enumerate(whole, start=1):
         try:
-            events.append(_event(line))
+            events.append(parse(line))
         except (ValueError, KeyError, TypeError) as err:
             raise SwitchboardError(f"{path}:{number}: not an event", code="record.invalid") from err
     if torn:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            events.append(_event(torn))
+            events.append(parse(torn))
     return events
 
 
@@ -151,8 +154,23 @@ def _line(line: Mapping[str, Any]) -> bytes:
         return f"{text}\n".encode()
 
 
-def _event(line: bytes) -> Event:
-    raw = json.loads(line)
+def is_open(fd: int) -> bool:
+    """Whether the process that writes a file is alive and has not closed it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
+
+
+def parse(line: bytes) -> Event:
+    """The event of one line.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is none.
+    """
+    raw = json.loads(line, parse_constant=str)  # NaN is no JSON for anybody else
     return Event(
         v=raw["v"],
         seq=raw["seq"],

@@ -105,6 +105,17 @@ def test_a_host_gets_its_own_environment_and_nothing_that_renames_its_agents(
     read = HostSettings.read(final)
     assert read.endpoints == {"openai.LLM": "http://127.0.0.1:2/v1"}
     assert read.snapshot == tmp_path / "s.json"
+    assert read.records_url == f"sqlite:///{tmp_path}/records/records.db"
+
+
+@pytest.mark.parametrize(("env", "counts"), [("dev", True), ("local", False)])
+def test_records_go_where_the_environment_says(tmp_path: Path, env: str, counts: bool) -> None:
+    """What is exported always counts, `.env` outside of local; else they stay under var."""
+    url = "postgresql://me:secret@db.example/records"
+    root = written(tmp_path, f"SWITCHBOARD_RECORDS_URL={url}\n")
+
+    assert (Settings.read({}, env=env, root=root).records_url == url) is counts
+    assert Settings.read({"SWITCHBOARD_RECORDS_URL": url}, env=env).records_url == url
 
 
 @pytest.mark.parametrize(("env", "arrives"), [("dev", True), ("local", False)])

@@ -6,13 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.records.calls import find_call, remedy, summary
-from shared.records.spool import Spool
+from shared.records.calls import CallSummary, remedy
+from shared.records.ingest import Ingester
+from shared.records.spool import Event, Spool
+from shared.records.store import Store
 
 
 def write(
@@ -84,13 +89,59 @@ def switchboard(folder: Path, *words: str) -> tuple[int, str, str]:
     ],
 )
 def test_a_call_is_found_and_summed_up(
-    folder: Path, name: str, outcome: str | None, code: str | None, attempts: int
+    folder: Path, store: Store, name: str, outcome: str | None, code: str | None, attempts: int
 ) -> None:
     """By call id, dispatch or room; all attempts together; its outcome, code and what to do."""
-    found = summary(find_call(folder / "records", name))
+    with Ingester.alone(folder / "records", store) as ingester:
+        assert ingester is not None
+        ingester.ingest()
+    found = store.find(name)
 
+    assert found is not None
     assert (found.outcome, found.code, found.attempts) == (outcome, code, attempts)
     assert (remedy(code) is None) is (code is None)
+
+
+ATTEMPTS = [
+    (1, "declined", {"agent": "intake", "dispatch_id": "AD_1", "code": "host.full"}),
+    (1, "offered", {"agent": "intake", "dispatch_id": "AD_1", "room": "r", "host": "h1"}),
+    (1, "joined", {}),
+    (1, "outcome", {"outcome": "failed", "code": "host.died"}),
+    (2, "offered", {"agent": "intake", "dispatch_id": "AD_2", "room": "r", "host": "h2"}),
+    (2, "joined", {}),
+]
+
+
+@given(st.permutations(range(len(ATTEMPTS))), st.integers(1, len(ATTEMPTS)))
+def test_a_call_comes_to_the_same_in_whatever_order_files_are_read(
+    order: list[int], upto: int
+) -> None:
+    """Which file is brought in first, and whether one is brought in twice, changes nothing."""
+    begun = datetime(2030, 1, 31, tzinfo=UTC)
+    events = [
+        Event(1, number, begun + timedelta(seconds=number), "c", attempt, event, data)
+        for number, (attempt, event, data) in enumerate(ATTEMPTS[:upto])
+    ]
+    straight, mixed = (CallSummary("c", begun) for _ in range(2))
+    for event in events:
+        straight.add(event)
+    for number in [number for number in order * 2 if number < upto]:
+        mixed.add(events[number])
+
+    assert mixed == straight
+
+
+def test_a_call_that_was_taken_again_runs() -> None:
+    """Another attempt after an outcome, or a host with room after one without, and the call has no outcome yet."""
+    begun = datetime(2030, 1, 31, tzinfo=UTC)
+    outcomes = []
+    call = CallSummary("c", begun)
+    for number, (attempt, event, data) in enumerate(ATTEMPTS):
+        call.add(Event(1, number, begun + timedelta(seconds=number), "c", attempt, event, data))
+        outcomes.append(call.outcome)
+
+    assert outcomes == ["declined", None, None, "failed", None, None]
+    assert (call.host, call.attempts, call.joined_s) == ("h2", 2, 2.0)
 
 
 def test_the_command_begins_with_the_outcome_and_its_remedy(folder: Path) -> None:
