@@ -24,6 +24,7 @@ from shared.config.snapshot import Slot, Snapshot
 from shared.errors import ConfigError, DispatchError, ProviderError, StackError, SwitchboardError
 from shared.local import stack
 from shared.local.livekit import check_network, find_interfaces
+from shared.records.store import Store
 
 _PIN = re.compile(r"(?P<name>[\w.-]+)(\[[\w,-]+\])?==(?P<version>[\w.+!-]+)")
 
@@ -89,6 +90,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         return
     yield Finding("ok", "config", f"conf is right for {', '.join(snapshot.variants)}")
     yield _variables(settings, snapshot)
+    yield _records(settings)
     site = _site(settings, snapshot)
     if site is None:
         text = "no local stack runs, so server, providers and sound were not tried. Start one: make run"
@@ -157,6 +159,15 @@ def _variables(settings: Settings, snapshot: Snapshot) -> Finding:
     except ConfigError as err:
         return _wrong(err)
     return Finding("ok", "variables", "none needed")
+
+
+def _records(settings: Settings) -> Finding:
+    """Whether the store answers; its URL may hold a password and is not said."""
+    try:
+        Store.open(settings.records_url).close()
+    except SwitchboardError as err:
+        return _wrong(err)
+    return Finding("ok", "records", "the store answers")
 
 
 def _site(settings: Settings, snapshot: Snapshot) -> _Site | None:

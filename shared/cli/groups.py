@@ -105,27 +105,29 @@ def close_room(room: Room, env: Env = None) -> None:
 def list_records(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     as_json: AsJson = False,
+    env: Env = None,
 ) -> None:
     """Show the newest calls and how they ended. Nothing that was said is shown."""
     from shared.cli import records as verb
 
-    verb.list_calls(Settings.read(), limit=limit, as_json=as_json)
+    verb.list_calls(Settings.read(env=env), limit=limit, as_json=as_json)
 
 
 @records.command("show")
 def show_record(
     name: Annotated[str, typer.Argument(help="A call id, a dispatch id or a room.")],
     as_json: AsJson = False,
+    env: Env = None,
 ) -> None:
     """Show one call: its outcome, what to do about it, and all that happened, with what was said."""
     from shared.cli import records as verb
 
-    verb.show(Settings.read(), name, as_json=as_json)
+    verb.show(Settings.read(env=env), name, as_json=as_json)
 
 
 @records.command("export")
-def export_records() -> None:
+def export_records(env: Env = None) -> None:
     """Print every event of every call, one JSON object a line."""
     from shared.cli import records as verb
 
-    verb.export(Settings.read())
+    verb.export(Settings.read(env=env))

@@ -30,7 +30,7 @@ app = typer.Typer(
 Exit codes:
   0  done                           4  a dispatch sets what policy keeps closed
   1  a defect in Switchboard        5  no agent came, or none spoke
-  2  conf, a name or an option      6  LiveKit server, ports, build
+  2  conf, a name or an option      6  LiveKit server, ports, build, records
   3  metadata                       7  a provider
   130  Ctrl-C
 """,
@@ -265,14 +265,14 @@ def doctor(as_json: AsJson = False, env: Env = None) -> None:
 
 
 @app.command()
-def top(as_json: AsJson = False) -> None:
+def top(as_json: AsJson = False, env: Env = None) -> None:
     """Show hosts, agents, calls that run and what was refused in the last hour, every two seconds until Ctrl-C.
 
     \b
     switchboard top
     switchboard top --json            once, one JSON object
     """  # noqa: D301 (as above)
-    settings = Settings.read()
+    settings = Settings.read(env=env)
     from shared.cli import top as verb
 
     verb.top(settings, as_json=as_json)

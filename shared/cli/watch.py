@@ -1,4 +1,4 @@
-"""`switchboard watch`: looks after the calls of hosts that die, and serves no agent itself."""
+"""`switchboard watch`: looks after the calls of hosts that die and brings in their records, and serves no agent itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from livekit import api
 
 from shared.cli.server import Server, server_of
 from shared.config.environment import Settings
+from shared.host.keeping import keeping_records
 from shared.host.recovery import Recovery
 from shared.telemetry import logs
 
@@ -32,6 +33,9 @@ async def _watch(settings: Settings, server: Server) -> None:
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
         recovery = Recovery(settings.var / "run", settings.var / "records", lambda: lkapi)
-        async with recovery.looking_after():
+        async with (
+            recovery.looking_after(),
+            keeping_records(settings.records_url, settings.var / "records"),
+        ):
             print(f"watching the hosts of {settings.var}, {server.url}", file=sys.stderr)
             await over.wait()

@@ -137,7 +137,7 @@ def _lines(name: str, whole: bytes) -> Iterator[Line]:
     for line in whole.split(b"\n")[:-1]:
         try:
             yield Line(writer, _storable(parse(line)))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             log.error("a line of a record is no event; it stays out of the store", file=name)
 
 

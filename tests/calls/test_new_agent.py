@@ -41,8 +41,8 @@ def test_a_job_reaches_the_server_api(added: RunningHost, called: CallResult) ->
 def test_nothing_is_imported_in_a_job_before_its_first_answer(
     added: RunningHost, called: CallResult
 ) -> None:
-    """An import would block the loop of a running call; and no job composes its config."""
+    """An import would block the loop of a running call; and no job composes its config or knows a database."""
     probe = events(added, called, "probe")[0]
 
     assert probe["late"] == []
-    assert probe["composing"] == []
+    assert probe["others"] == []

@@ -71,10 +71,19 @@ async def test_a_running_stack_is_all_right(var: Path, running: HeldStack) -> No
     right = await found(settings(var), "ok")
 
     assert [f.code for f in right] == [
-        "network", "versions", "config", "variables", "livekit", "sound",
+        "network", "versions", "config", "variables", "records", "livekit", "sound",
         "provider", "provider", "provider",
     ]  # fmt: skip
     assert await found(settings(var), "wrong") == []
+
+
+async def test_records_that_cannot_be_kept_are_said(tmp_path: Path) -> None:
+    """A database that does not answer is found, without the password in its URL."""
+    own = settings(tmp_path, SWITCHBOARD_RECORDS_URL="postgresql://me:hunter2@127.0.0.1:1/records")
+    (wrong,) = [finding async for finding in examine(own) if finding.code == "records.unreachable"]
+
+    assert wrong.level == "wrong"
+    assert "hunter2" not in wrong.text
 
 
 def test_real_keys_are_tried_at_the_endpoints(

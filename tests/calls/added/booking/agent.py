@@ -29,8 +29,8 @@ class BookingAgent(Agent):
         self._spoke += 1
         if self._spoke == 2:
             late = sorted(set(sys.modules) - self._loaded)
-            composing = sorted({"hydra", "omegaconf"} & set(sys.modules))
-            self.session.userdata.record.append("probe", late=late, composing=composing)
+            others = sorted({"hydra", "omegaconf", "sqlalchemy", "alembic"} & set(sys.modules))
+            self.session.userdata.record.append("probe", late=late, others=others)
 
     @function_tool
     async def book_table(
