@@ -12,10 +12,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import SwitchboardError
+from shared.records.database import reason
 from shared.records.hosts import HostState
 from shared.records.ingest import Ingester
 from shared.records.overview import report, withdraw
-from shared.records.store import Store, reason
+from shared.records.store import Store
 
 TICK_S = 0.05
 RETRY_S = 1.0

@@ -20,9 +20,10 @@ from alembic.script import ScriptDirectory
 
 from shared.errors import ConfigError, StackError
 from shared.records import models
+from shared.records.database import reason
 from shared.records.ingest import KEEP_S, Ingester
 from shared.records.spool import Spool, read_call
-from shared.records.store import Store, reason
+from shared.records.store import Store
 from tests.shared.records.conftest import Postgres
 
 
@@ -155,14 +156,17 @@ def test_files_are_removed_an_hour_after_their_end(tmp_path: Path, store: Store)
 
 
 def test_files_that_appear_are_seen(tmp_path: Path, store: Store) -> None:
-    """Each pass finds what was made since the last one, even within one tick of the clock."""
+    """Each pass finds what was made since the last one, however soon after it."""
     with Ingester.alone(tmp_path, store) as ingester:
         assert ingester is not None
         for number in range(30):
+            waiting = Spool.open(tmp_path, call_id=f"waiting{number}")
+            assert ingester.ingest() == 0
             spool = Spool.open(tmp_path, call_id=f"c{number}")
             spool.append("joined")
-            spool.close()
             assert ingester.ingest() == 1
+            waiting.close()
+            spool.close()
 
 
 def test_a_database_file_is_the_owners(tmp_path: Path) -> None:
