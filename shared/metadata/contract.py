@@ -59,8 +59,8 @@ def _phone(number: str, info: ValidationInfo) -> str:
     if e164 is not None:
         return e164
     if is_national(number) and not region(locale):
-        raise misfit(NO_COUNTRY, "a number without its country, write it like +15105550123")
-    raise misfit("phone", "not a phone number, write it like +15105550123")
+        raise misfit(NO_COUNTRY, "a number without its country, write it like +12025550143")
+    raise misfit("phone", "not a phone number, write it like +12025550143")
 
 
 def _locale(tag: str) -> str:

@@ -132,7 +132,7 @@ SCRIPTS = {
         "intake", {"user_id": "1", "locale": "en${oc.env:HOME}-tell"}, ("Hello?",), timeout_s=4
     ),
     "degraded": Script(
-        "repair", {"user_id": "1"}, ("My toaster is broken.", "Yes, that's right.", "Goodbye.")
+        "repair", {"user_id": "1"}, ("My bicycle is broken.", "Yes, that's right.", "Goodbye.")
     ),
     "misfit": Script(
         "intake", {"user_id": "1", "user_phone": "not-a-number-4711"}, ("Hello?",), timeout_s=4

@@ -42,7 +42,7 @@ def test_an_edit_reaches_the_next_call(added: RunningHost, greeting: Path) -> No
     greeting.write_text("Welcome to the harbour kitchen.")
     wait_for(added, "edit taken", times=taken + 1)
     greeting.write_text("Welcome, {{ user_nmae }}.")
-    wait_for(added, "unknown name 'user_nmae'")
+    wait_for(added, "code=prompt.unknown")
     bad = added.root / "conf" / "tts" / "cartesia.yaml"
     good = bad.read_text()
     bad.write_text(good + "sped: 1.2\n")

@@ -58,7 +58,7 @@ def test_what_the_dispatch_left_out_is_asked_for(added: RunningHost, made: Made)
     greeting = next(line.text for line in result.transcript if line.role == "agent")
     assert "What is broken?" in greeting
     assert data(added, result, "joined")["missing"] == ["product"]
-    assert "toaster" in data(added, result, "repair")["product"]
+    assert "bicycle" in data(added, result, "repair")["product"]
     of_it = f"dispatch={result.dispatch_id}"
     [line] = [
         line

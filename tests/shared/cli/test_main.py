@@ -73,7 +73,7 @@ def _dead_pid() -> int:
         pytest.param(["call", "intake", "--metadata", "{}"], 3, "/user_id: missing, required", id="missing field"),
         pytest.param(
             ["call", "intake", "--metadata", '{"user_id":"1","user_phone":"nonsense"}'],
-            3, "/user_phone: not a phone number, write it like +15105550123", id="no phone number",
+            3, "/user_phone: not a phone number, write it like +12025550143", id="no phone number",
         ),
         pytest.param(["call", "intake", "--metadata", "@none.json"], 2, "--metadata: cannot read the file 'none.json': No such file", id="no file"),
         pytest.param(["call", "intake,support"], 2, "one agent at a time, not 'intake,support'", id="two agents"),

@@ -90,7 +90,7 @@ def test_a_value_that_does_not_fit_costs_only_itself() -> None:
     )
     assert loaded.metadata == OrderMetadata(user_id="1", user_name="Ada")
     assert loaded.notes == (
-        "room metadata: /user_phone ignored, not a phone number, write it like +15105550123",
+        "room metadata: /user_phone ignored, not a phone number, write it like +12025550143",
     )
 
 

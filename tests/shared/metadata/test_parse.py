@@ -47,7 +47,7 @@ def test_a_refusal_names_fields_remedies_and_near_names() -> None:
     """One error says everything that is wrong and what would be right."""
     error = refusal('{"user_id": "1", "user_phone": "555", "user_nam": "Ada"}')
     assert str(error) == (
-        "metadata does not fit front_desk: /user_phone: not a phone number, write it like +15105550123; "
+        "metadata does not fit front_desk: /user_phone: not a phone number, write it like +12025550143; "
         "/user_nam: unknown, did you mean user_name?"
     )
     assert [problem.code for problem in error.problems] == ["metadata.phone", "metadata.unknown"]
@@ -64,7 +64,7 @@ def test_a_refusal_names_fields_remedies_and_near_names() -> None:
         ("user_name", "Ada\u0085B", "control characters"),
         ("user_name", "\ud800", "half characters"),
         ("user_phone", "+1 510 555 0123 0123 0123 0123 0123 0123 0123", "not a phone number"),
-        ("user_phone", "5105550123", "write it like +15105550123"),
+        ("user_phone", "5105550123", "write it like +12025550143"),
         ("locale", "en_US", "write it like en-US"),
         ("profile", "../prod", "not a profile name"),
         ("data", ["a"], "not a JSON object"),
@@ -307,6 +307,6 @@ def test_a_national_number_is_read_by_the_locale() -> None:
     for locale in ("", ', "locale": "de"'):
         error = refusal(f'{{"user_id": "1", "user_phone": "030 901820"{locale}}}')
         assert error.code == "metadata.country"
-        assert "a number without its country, write it like +15105550123" in str(error)
+        assert "a number without its country, write it like +12025550143" in str(error)
     error = refusal('{"user_id": "1", "user_phone": "ask for Bob", "locale": "de-DE"}')
     assert error.code == "metadata.phone"
