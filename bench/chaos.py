@@ -36,7 +36,7 @@ from shared.dispatch.dispatcher import Dispatcher, Order
 from shared.errors import DispatchError
 from shared.local.sound import Ear
 from shared.local.stack import Ports, Stack, hold
-from shared.records.spool import read_call
+from shared.records.spool import Files, read_call
 
 RATE_S = 1.0
 STAY_S = (2.0, 6.0)
@@ -105,7 +105,7 @@ async def _join(site: Site, room: rtc.Room, name: str) -> None:
 
 async def _dispatch(site: Site, name: str, key: str) -> bool:
     order = Order("support", name, json.dumps(METADATA), key=key, deployment="chaos")
-    dispatcher = Dispatcher(site.lkapi, records=site.var / "records")
+    dispatcher = Dispatcher(site.lkapi, records=Files(site.var / "records"))
     if random.random() < CUT_SHARE:  # a dispatcher that dies on the way; another one repeats
         with suppress(TimeoutError, DispatchError):
             async with asyncio.timeout(random.uniform(0, 0.3)):

@@ -28,6 +28,7 @@ from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
 from shared.dispatch.rooms import ensure_room
 from shared.errors import ConfigError, DispatchError, MetadataError, PolicyError, SwitchboardError
 from shared.metadata.parse import dump, parse_metadata, parse_object
+from shared.records.reader import reads
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -74,7 +75,7 @@ def dispatch(settings: Settings, wish: Wish) -> None:
         parse_object(wish.room_metadata, registry.contract(wish.agent))
     order, site = _order(settings, wish)
     try:
-        done = asyncio.run(_send(site, settings.var / "records", order, wish.room_metadata, wait_s))
+        done = asyncio.run(_send(site, settings, order, wish.room_metadata, wait_s))
     except SwitchboardError as err:
         if wish.as_json:
             print(json.dumps(_failed(order, err)))
@@ -109,7 +110,7 @@ def _order(settings: Settings, wish: Wish) -> tuple[Order, Site]:
 
 
 async def _send(
-    site: Site, records: Path, order: Order, room_metadata: str | None, wait_s: float
+    site: Site, settings: Settings, order: Order, room_metadata: str | None, wait_s: float
 ) -> Dispatched:
     server = site.server
     async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
@@ -123,7 +124,9 @@ async def _send(
                     f"room {order.room} is there already: it keeps its own metadata",
                     file=sys.stderr,
                 )
-        return await Dispatcher(lkapi, records=records).dispatch(order, deadline_s=wait_s)
+        records = reads(settings.var / "records", settings.records_url)
+        async with records.listening():
+            return await Dispatcher(lkapi, records=records).dispatch(order, deadline_s=wait_s)
 
 
 def _failed(order: Order, err: SwitchboardError) -> dict[str, Any]:
@@ -234,7 +237,7 @@ async def _dispatch_all(
         order = Order(deployment=site.deployment, **line)
         async with seats:
             try:
-                done = asdict(await _send(site, settings.var / "records", order, None, wait_s))
+                done = asdict(await _send(site, settings, order, None, wait_s))
             except (DispatchError, PolicyError) as err:
                 failed += 1
                 done = _failed(order, err)

@@ -20,6 +20,7 @@ from shared.dispatch.rooms import ensure_room, put_metadata
 from shared.errors import DispatchError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.parse import parse_object
+from shared.records.reader import reads
 
 ANSWER_S = 3.0
 T = TypeVar("T")
@@ -143,9 +144,9 @@ def replay(settings: Settings, room: str, key: str, *, wait_s: float) -> None:
             raise DispatchError(f"no dispatch in {room} has this key", code="dispatch.unknown")
         newest = of_key(keyed, keyed[0].agent_name, key)[0]
         order = Order(newest.agent_name, room, newest.metadata, key, newest.deployment)
-        done = await Dispatcher(lkapi, records=settings.var / "records").dispatch(
-            order, deadline_s=wait_s
-        )
+        records = reads(settings.var / "records", settings.records_url)
+        async with records.listening():
+            done = await Dispatcher(lkapi, records=records).dispatch(order, deadline_s=wait_s)
         return f"{done.agent} is there: attempt {done.attempt}, after {done.seconds:.2f} s"
 
     print(_in(settings, room, again))

@@ -10,8 +10,10 @@ from livekit import api
 
 from shared.cli.server import Server, server_of
 from shared.config.environment import Settings
+from shared.host.heirs import watching_hosts
 from shared.host.keeping import keeping_records
 from shared.host.recovery import Recovery
+from shared.records.reader import reads
 from shared.telemetry import logs
 
 
@@ -32,10 +34,13 @@ async def _watch(settings: Settings, server: Server) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     async with api.LiveKitAPI(server.url, server.key, server.secret) as lkapi:
-        recovery = Recovery(settings.var / "run", settings.var / "records", lambda: lkapi)
+        folder = settings.var / "records"
+        records = reads(folder, settings.records_url)
+        recovery = Recovery(folder, records, lambda: lkapi)
         async with (
-            recovery.looking_after(),
-            keeping_records(settings.records_url, settings.var / "records"),
+            records.listening(),
+            watching_hosts(settings.var / "run", recovery),
+            keeping_records(settings.records_url, folder),
         ):
             print(f"watching the hosts of {settings.var}, {server.url}", file=sys.stderr)
             await over.wait()

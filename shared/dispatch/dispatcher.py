@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 from livekit import api
@@ -30,8 +29,9 @@ from shared.dispatch.identity import (
     attempt,
 )
 from shared.dispatch.offers import agent_of_key, is_open, of_key
+from shared.dispatch.reasons import Reasons
 from shared.errors import DispatchError
-from shared.records.spool import read_call
+from shared.records.spool import Reads
 
 OFFER_S = 10.0
 """LiveKit offers a dispatch for 9 s at most; what nobody took by then is lost."""
@@ -41,7 +41,7 @@ _SLOW_TICK_S = 0.1
 _FAST_S = 2.0
 """An agent that is coming at all is mostly there by then; after it the room is looked at less often."""
 _LOOK_S = 0.25
-"""How often the dispatch itself and the records are looked at."""
+"""How often the dispatch itself is looked at."""
 _REQUEST_S = 3.0
 
 
@@ -90,10 +90,10 @@ class Dispatcher:
 
     Args:
         lkapi: Its API.
-        records: The folder that its hosts write to, where it is at hand: refusals are read there.
+        records: What its hosts write, where that is at hand: why nobody comes is read there.
     """
 
-    def __init__(self, lkapi: api.LiveKitAPI, *, records: Path | None = None) -> None:
+    def __init__(self, lkapi: api.LiveKitAPI, *, records: Reads | None = None) -> None:
         self._api = lkapi
         self._records = records
 
@@ -115,14 +115,13 @@ class Dispatcher:
 class _Attending:
     """One order from looking for it to its answer."""
 
-    def __init__(self, lkapi: api.LiveKitAPI, order: Order, records: Path | None) -> None:
+    def __init__(self, lkapi: api.LiveKitAPI, order: Order, records: Reads | None) -> None:
         self._api = lkapi
         self._order = order
-        self._records = records
+        self._reasons = Reasons(records, order.key)
         self._begun = time.monotonic()
         self._dispatch: api.AgentDispatch | None = None
         self._created = False
-        self._declined: list[str] = []
         self._seen = False
         self._last_error = ""
 
@@ -132,6 +131,7 @@ class _Attending:
         while True:
             if (done := await self._ready()) is not None:
                 return done
+            await self._check_reasons()
             now = time.monotonic()
             if now >= look_at:
                 look_at = now + _LOOK_S
@@ -161,20 +161,17 @@ class _Attending:
 
     async def _find(self) -> bool:
         order = self._order
-        rooms = await self._api.room.list_rooms(api.ListRoomsRequest(names=[order.room]))
-        if not rooms.rooms:
-            return False  # LiveKit would let a question about the dispatches of no room wait
         if (there := await self._agent()) and attempt(there.attributes) >= order.attempt:
             return True
-        found = of_key(
-            await self._api.agent_dispatch.list_dispatch(order.room), order.agent, order.key
-        )
+        found = of_key(await self._listed(), order.agent, order.key)
         if not found or attempt(found[0].attributes) < order.attempt:
             return False
         newest = found[0]
         # LiveKit shows a job as running long after it has left: what counts is who may still come
+        await self._reasons.read()
         age_s = time.time() - newest.state.created_at / 1e9
-        if is_open(newest) and age_s < OFFER_S and not self._has_left(newest):
+        has_ended = self._reasons.has_ended(attempt(newest.attributes))
+        if is_open(newest) and age_s < OFFER_S and not has_ended:
             self._dispatch = newest
             return True
         # nobody came for it, or whoever did has gone: the next attempt counts in its place
@@ -239,55 +236,51 @@ class _Attending:
         )
 
     async def _look(self) -> None:
-        """Look for a reason why nobody will come.
+        """Look whether the dispatch is still there and open.
 
         Raises:
-            DispatchError: There is one.
+            DispatchError: Nobody will come for it.
         """
         if self._dispatch is None:
             return
-        self._read_records()
         order = self._order
         try:
-            there = await self._api.agent_dispatch.list_dispatch(order.room)
+            async with asyncio.timeout(_REQUEST_S):
+                there = await self._listed()
         except (api.TwirpError, aiohttp.ClientError, TimeoutError) as err:
             self._last_error = type(err).__name__
             return
         # where others raced with the same key the one that counts may be theirs
-        self._dispatch = next(iter(of_key(there, order.agent, order.key)), self._dispatch)
+        found = of_key(there, order.agent, order.key)
+        if not found:
+            if not self._may_be_taken(self._dispatch):  # who took it comes by itself
+                await self._have_dispatch()
+            return
+        self._dispatch = found[0]
         if not is_open(self._dispatch):
-            self._read_records()  # the reason is written before LiveKit is told
+            await self._check_reasons()  # the reason is written before LiveKit is told
             if await self._ready() is None:
                 raise DispatchError(
-                    f"a host of {self._order.agent} refused it or has ended; unconfirmed: no shared records say why",
+                    f"a host of {order.agent} refused it or has ended; unconfirmed: no shared records say why",
                     code="dispatch.unconfirmed",
                 )
 
-    def _has_left(self, dispatch: api.AgentDispatch) -> bool:
-        """Whether the records say that the call of this dispatch is over."""
-        if self._records is None:
-            return False
-        number = attempt(dispatch.attributes)
-        return any(
-            event.event == "outcome" and event.attempt == number
-            for event in read_call(self._records, self._order.key)
-        )
+    async def _listed(self) -> list[api.AgentDispatch]:
+        """The dispatches of the room; a server that was restarted has forgotten them, and the room."""
+        rooms = await self._api.room.list_rooms(api.ListRoomsRequest(names=[self._order.room]))
+        if not rooms.rooms:
+            return []  # LiveKit would let a question about the dispatches of no room wait
+        return await self._api.agent_dispatch.list_dispatch(self._order.room)
 
-    def _read_records(self) -> None:
-        if self._records is None or self._dispatch is None:
-            return
-        mine = self._dispatch.id
-        self._declined = []
-        for event in read_call(self._records, self._order.key):
-            if event.data.get("dispatch_id") != mine:
-                continue
-            if event.event == "declined":
-                self._declined.append(event.data["code"])
-            elif event.event == "refused":
-                raise DispatchError(
-                    f"{self._order.agent} refused it: {event.data['reason']}",
-                    code="dispatch.refused",
-                )
+    async def _check_reasons(self) -> None:
+        await self._reasons.read()
+        if self._dispatch is not None:
+            self._reasons.check(self._order.agent, self._dispatch.id)
+
+    def _may_be_taken(self, dispatch: api.AgentDispatch) -> bool:
+        if self._reasons.are_known:
+            return self._reasons.is_taken(dispatch.id)
+        return time.monotonic() - self._begun < OFFER_S
 
     def verdict(self, deadline_s: float) -> DispatchError:
         """Why the agent was not there in time."""
@@ -308,9 +301,9 @@ class _Attending:
                 f"a host of {agent} took it but did not come into the room {late}. Its host's log says more.",
                 code="dispatch.not_joined",
             )
-        if self._declined:
+        if self._dispatch is not None and (declined := self._reasons.declined(self._dispatch.id)):
             return DispatchError(
-                f"no host of {agent} has room: {', '.join(sorted(set(self._declined)))}. Start another host, or raise server.max_jobs.",
+                f"no host of {agent} has room: {', '.join(declined)}. Start another host, or raise server.max_jobs.",
                 code="dispatch.full",
             )
         where = f" in deployment {self._order.deployment}" if self._order.deployment else ""

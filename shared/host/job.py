@@ -15,12 +15,12 @@ from livekit.agents import AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
-from shared.dispatch.identity import KEY, RESUME, STATE, attempt, call_id
+from shared.dispatch.identity import KEY, STATE, attempt, call_id
 from shared.dispatch.offers import agent_of_key
 from shared.host.lineage import die_with_parent
 from shared.metadata import merge
 from shared.prompts import Prompts
-from shared.records.spool import Spool, read_call
+from shared.records.spool import Spool
 from shared.session.arrival import meet
 from shared.session.build import Plugins, build_plugins, build_session
 from shared.session.call import Call
@@ -28,6 +28,7 @@ from shared.session.events import follow
 from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
+from shared.session.mute import watch_first_audio
 from shared.session.resume import past
 from shared.session.speech import SpeechAhead
 from shared.session.tuning import Tuning
@@ -127,7 +128,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     )
     redactor = Redactor.of(metadata)
     call_key = call_id(attributes, job.dispatch_id)
-    before = past(read_call(settings.records, call_key)) if RESUME in attributes else None
+    before = past(await line.history())
     logs.bind_call(
         redactor, call_id=call_key, agent=agent, dispatch=job.dispatch_id, digest=config.digest
     )
@@ -161,6 +162,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         call, session, tuning.apply, lambda caller: load(caller=caller), seen=loaded.notes
     )
     call.begin(meeting)
+    call.begin(watch_first_audio(call, session))
     call.begin(LiveMetadata(call, session, tuning).follow())
     call.record.append(
         "joined",

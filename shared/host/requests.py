@@ -29,7 +29,7 @@ from shared.dispatch.identity import (
 from shared.dispatch.offers import of_key
 from shared.errors import MetadataError, PolicyError, ProblemsError
 from shared.host.jobs import Job
-from shared.host.recovery import Recovery
+from shared.host.lines import Lines
 from shared.metadata import merge
 from shared.metadata.contract import CallMetadata
 from shared.records.spool import Spool
@@ -49,7 +49,7 @@ class Offers:
         running: How many jobs this agent server runs now.
         busy: Whether the machine has too much to do for one more.
         lkapi: Of the server that makes the offers.
-        recovery: Looks after the jobs that are taken.
+        lines: Listens to the jobs that are taken.
         in_flight: Accepted, not launched yet: LiveKit counts them late.
     """
 
@@ -62,7 +62,7 @@ class Offers:
     running: Callable[[], int]
     busy: Callable[[], bool]
     lkapi: Callable[[], api.LiveKitAPI]
-    recovery: Recovery
+    lines: Lines
     in_flight: int = 0
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -175,7 +175,7 @@ class Offers:
             deployment=offer.deployment,
         )
         self.in_flight += 1
-        self.recovery.taking(job)
+        self.lines.taking(job)
         try:
             await request.accept(
                 identity=agent_identity(offer.room.name, self.agent, call, job.attempt),
@@ -190,11 +190,11 @@ class Offers:
                 },
             )
         except Exception:
-            self.recovery.dropped(job)  # LiveKit gave the call to another host
+            self.lines.dropped(job)  # LiveKit gave the call to another host
             raise
         finally:
             self.in_flight -= 1
-        self.recovery.launched(job)
+        self.lines.launched(job)
 
     def _decline(self, record: Spool, request: JobRequest, call: str, code: str) -> None:
         """Leave the offer to other hosts."""

@@ -29,11 +29,14 @@ from shared.config.environment import LOCAL, HostSettings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError
 from shared.host import edits, job
+from shared.host.heirs import watching_hosts
 from shared.host.keeping import keeping_records
+from shared.host.lines import Lines
 from shared.host.load import Load
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
 from shared.records.hosts import HostState
+from shared.records.reader import reads
 from shared.telemetry.redaction import HostCalls
 
 log = structlog.get_logger(__name__)
@@ -62,12 +65,15 @@ class Host:
         self.settings = settings
         self.endpoints = {**snapshot.endpoints, **settings.endpoints}
         self.calls = calls
-        self.recovery = Recovery(settings.var / "run", settings.var / "records", lambda: self.lkapi)
+        self.run_dir, folder = settings.var / "run", settings.var / "records"
+        self.records = reads(folder, settings.records_url)
+        self.recovery = Recovery(folder, self.records, lambda: self.lkapi)
+        self.lines = Lines(self.run_dir, self.records, self.recovery)
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self.registered: set[str] = set()
         self.draining = asyncio.Event()
         self.health_ports = {name: _free_port() for name in self.names}
-        self.link = settings.var / "run" / f"host-{os.getpid()}.snapshot"
+        self.link = self.run_dir / f"host-{os.getpid()}.snapshot"
         edits.point(self.link, settings.snapshot)
         self.offers: dict[str, Offers] = {}
         self.loads: list[Load] = []
@@ -89,12 +95,14 @@ class Host:
         """What a host has beside its agent servers, while they run."""
         # A collection of all that was imported would hold every call up for 50 ms: leave it out for good.
         gc.freeze()
-        run_file = self.settings.var / "run" / f"host-{os.getpid()}.json"
+        run_file = self.run_dir / f"host-{os.getpid()}.json"
         async with (
             self.lkapi,
             self._http() as ready_url,
             self._edits(),
-            self.recovery.looking_after(),
+            self.records.listening(),
+            self.lines.open(),
+            watching_hosts(self.run_dir, self.recovery),
             keeping_records(
                 self.settings.records_url,
                 self.settings.var / "records",
@@ -167,7 +175,7 @@ class Host:
             records=self.settings.var / "records",
             endpoints=self.endpoints,
             log_level=config.log_level,
-            line=self.recovery.line,
+            line=self.lines.socket,
         )
         load = Load(measured=config.load == "cpu")
         self.loads.append(load)
@@ -193,7 +201,7 @@ class Host:
             running=lambda: len(server.active_jobs),
             busy=lambda: load.now >= config.load_threshold,
             lkapi=lambda: self.lkapi,
-            recovery=self.recovery,
+            lines=self.lines,
             draining=self.draining,
         )
         # Functions and partials of them: the entrypoint is pickled into the job process.

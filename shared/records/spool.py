@@ -36,10 +36,11 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from shared.errors import SwitchboardError
 
@@ -93,18 +94,9 @@ class Spool:
         Raises:
             OSError: The disk refused it; the file is as before.
         """
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = datetime.now(UTC)
         with self._lock:
-            line = {
-                "v": VERSION,
-                "seq": self._seq,
-                "at": at,
-                "call_id": self.call_id,
-                "attempt": self.attempt,
-                "event": event,
-                "data": fields,
-            }
-            blob = _line(line)
+            blob = dump(Event(VERSION, self._seq, at, self.call_id, self.attempt, event, fields))
             if os.write(self._fd, blob) != len(blob):
                 os.ftruncate(self._fd, self._size)  # half a line would spoil the next one
                 raise OSError(f"{self.path}: an event could not be written whole")
@@ -117,6 +109,40 @@ class Spool:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
+
+
+class Reads(Protocol):
+    """Where what became of calls is read."""
+
+    @property
+    def version(self) -> int:
+        """Another one once something may have been written by others."""
+
+    async def of(self, call_id: str) -> list[Event]:
+        """All events of a call that are known here, in the order of time."""
+
+    def listening(self) -> AbstractAsyncContextManager[None]:
+        """While this is open, `version` tells of what other machines write too."""
+
+
+class Files:
+    """The files of one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def version(self) -> int:
+        """What a host says of a dispatch that it does not take begins a file."""
+        return self._folder.stat().st_mtime_ns if self._folder.exists() else 0
+
+    async def of(self, call_id: str) -> list[Event]:
+        """All events of a call in these files."""
+        return read_call(self._folder, call_id)
+
+    def listening(self) -> AbstractAsyncContextManager[None]:
+        """Whoever writes, writes here."""
+        return contextlib.nullcontext()
 
 
 def read(path: Path) -> list[Event]:
@@ -145,15 +171,6 @@ def read_call(folder: Path, call_id: str) -> list[Event]:
     return list(heapq.merge(*(read(path) for path in files), key=lambda event: event.at))
 
 
-def _line(line: Mapping[str, Any]) -> bytes:
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
-    try:
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:  # half characters: valid in a JSON escape only
-        text = json.dumps(line, separators=(",", ":"), default=str)
-        return f"{text}\n".encode()
-
-
 def is_open(fd: int) -> bool:
     """Whether the process that writes a file is alive and has not closed it."""
     try:
@@ -162,6 +179,18 @@ def is_open(fd: int) -> bool:
         return True
     fcntl.flock(fd, fcntl.LOCK_UN)
     return False
+
+
+def dump(event: Event) -> bytes:
+    """The line of an event; `parse` reads it."""
+    at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {**vars(event), "at": at}
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+    try:
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:  # half characters: valid in a JSON escape only
+        text = json.dumps(line, separators=(",", ":"), default=str)
+        return f"{text}\n".encode()
 
 
 def parse(line: bytes) -> Event:

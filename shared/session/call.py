@@ -49,6 +49,7 @@ class Call:
         past: Of a call that lost its agent; `None` once its new agent has taken it up.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         arrived: Set when the caller is in the room and known, or is waited for no longer.
+        due: Set when the agent has something to say.
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
         saved: What was written once and must not be written again.
@@ -74,6 +75,7 @@ class Call:
     deserted: bool = False
     greeting: SpeechAhead | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: Outcome | None = None
     failing: bool = False
     handoffs: list[str] = field(default_factory=list)
@@ -96,6 +98,8 @@ class Call:
 
     async def enter(self, session: AgentSession[Call]) -> None:
         """Say what an agent says first: the greeting, or a word of taking over, from another agent or from one that was lost."""
+        if self.past is not None or self.history is not None or self.greeting is not None:
+            self.due.set()
         if self.past is not None:
             past, self.past = self.past, None
             await self._say_ahead(session, self.render("resume"))

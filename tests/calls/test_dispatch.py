@@ -17,7 +17,7 @@ from livekit import api
 from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
 from shared.dispatch.identity import KEY
 from shared.errors import DispatchError
-from shared.records.spool import read_call
+from shared.records.spool import Files, read_call
 from tests.calls.conftest import RunningHost
 
 METADATA = '{"user_id": "1"}'
@@ -34,7 +34,7 @@ async def lkapi(host: RunningHost) -> AsyncIterator[api.LiveKitAPI]:
 
 @pytest.fixture
 async def dispatcher(lkapi: api.LiveKitAPI, host: RunningHost) -> Dispatcher:
-    return Dispatcher(lkapi, records=host.var / "records")
+    return Dispatcher(lkapi, records=Files(host.var / "records"))
 
 
 def switchboard(host: RunningHost, *words: str) -> tuple[int, Any, str]:

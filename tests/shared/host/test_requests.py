@@ -12,9 +12,10 @@ from livekit.agents import JobRequest
 from livekit.protocol import agent, models
 
 from shared.config.compose import ensure_snapshot
+from shared.host.lines import Lines
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
-from shared.records.spool import read_call
+from shared.records.spool import Files, read_call
 from shared.telemetry.redaction import HostCalls
 
 
@@ -48,7 +49,9 @@ async def answered(
     )
     answers = Answers()
     async with api.LiveKitAPI("http://127.0.0.1:1", "key", "secret") as lkapi:
-        recovery = Recovery(folder / "run", folder / "records", lambda: lkapi)
+        records = Files(folder / "records")
+        recovery = Recovery(folder / "records", records, lambda: lkapi)
+        lines = Lines(folder / "run", records, recovery)
         offers = Offers(
             agent="support",
             snapshot=replace(snapshot, policy={**snapshot.policy, "on_misfit": on_misfit}),
@@ -59,9 +62,9 @@ async def answered(
             running=lambda: 0,
             busy=lambda: False,
             lkapi=lambda: lkapi,
-            recovery=recovery,
+            lines=lines,
         )
-        async with recovery.looking_after():
+        async with lines.open():
             await offers.answer(
                 JobRequest(job=job, on_reject=answers.reject, on_accept=answers.accept)
             )

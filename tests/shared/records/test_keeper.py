@@ -21,8 +21,8 @@ from shared.host.keeping import keeping_records
 from shared.records import keeper
 from shared.records.hosts import HostState
 from shared.records.keeper import keep
-from shared.records.outcomes import outcomes
 from shared.records.overview import look
+from shared.records.reader import reads
 from shared.records.spool import Spool
 from shared.records.store import Store
 from tests.shared.records.conftest import Postgres
@@ -149,22 +149,30 @@ async def test_a_host_ends_after_the_last_event_is_stored(url: str, tmp_path: Pa
     assert stored(url, look).hosts == []
 
 
-async def test_an_outcome_is_told_to_who_waits_for_it(url: str, tmp_path: Path) -> None:
-    """By call or dispatch, within moments of its writing; nothing where there is none in time."""
-    store = Store.open(url)
-    async with keeping_records(url, tmp_path), outcomes(store) as told:
-        spool = Spool.open(tmp_path, call_id="c")
-        spool.append("offered", agent="intake", dispatch_id="AD_1", room="r")
-        assert await told.wait("c", limit_s=0.3) is None
-        waits = [asyncio.create_task(told.wait(name, limit_s=10)) for name in ("c", "AD_1")]
-        spool.append("outcome", outcome="refused", code="metadata.phone")
+async def test_records_are_read_wherever_they_were_written(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """A dispatcher on one machine is told of a refusal that a host on another one writes, and reads it once."""
+    url, here, there = postgres.database(), tmp_path / "here", tmp_path / "there"
+    records = reads(here, url)
+    async with keeping_records(url, here), keeping_records(url, there), records.listening():
+        assert await records.of("c") == []
+        before = records.version
+        for folder in (here, there):
+            spool = Spool.open(folder, call_id="c")
+            spool.append("refused", code="metadata.phone", folder=folder.name)
+            spool.close()
         begun = time.monotonic()
-        found = await asyncio.gather(*waits)
-        took = time.monotonic() - begun
-    spool.close()
-    store.close()
+        while len(found := await records.of("c")) < 2:
+            assert time.monotonic() - begun < 10
+            await asyncio.sleep(0.01)
+        told = records.version
+    postgres.kill()
+    try:
+        alone = await reads(here, url).of("c")
+    finally:
+        postgres.start()
 
-    assert [call and (call.outcome, call.code) for call in found] == [
-        ("refused", "metadata.phone")
-    ] * 2
-    assert took < 1.0
+    assert {event.data["folder"] for event in found} == {"here", "there"}
+    assert told > before
+    assert [event.data["folder"] for event in alone] == ["here"]
