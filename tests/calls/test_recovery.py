@@ -111,6 +111,19 @@ def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> Non
     assert "order" in saved[0]
 
 
+def test_an_agent_that_is_not_heard_is_replaced(host: RunningHost, all_made: None) -> None:
+    """Its voice hangs at the greeting: nobody waits for it in silence, and the record counts it."""
+    host.fault(endpoint="tts", kind="hang", times=1)
+    try:
+        result = host.call("intake", ADA, REASON, "Yes, that's right.", timeout_s=LIMIT_S * 2)
+    finally:
+        host.clear_faults()
+    lost = [event.data["why"] for event in host.record(result) if event.event == "recovering"]
+
+    assert result.outcome == "completed"
+    assert lost == ["job.mute"]
+
+
 def test_a_watcher_looks_after_a_dead_host(tmp_path: Path, held: HeldStack) -> None:
     """Where nobody waits any more it says so in the record, and clears up what the host has left; it ends by TERM."""
     run, records, stack = tmp_path / "run", tmp_path / "records", held.stack
