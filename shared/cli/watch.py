@@ -1,9 +1,11 @@
-"""`switchboard watch`: looks after the calls of hosts that die and brings in their records, and serves no agent itself."""
+"""`switchboard watch`: looks after the calls of hosts that die, on any machine, and brings in records; it serves no agent itself."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import sys
 
 from livekit import api
@@ -13,6 +15,8 @@ from shared.config.environment import Settings
 from shared.host.heirs import watching_hosts
 from shared.host.keeping import keeping_records
 from shared.host.recovery import Recovery
+from shared.host.shares import Shares
+from shared.records.hosts import HostState
 from shared.records.reader import reads
 from shared.telemetry import logs
 
@@ -37,10 +41,13 @@ async def _watch(settings: Settings, server: Server) -> None:
         folder = settings.var / "records"
         records = reads(folder, settings.records_url)
         recovery = Recovery(folder, records, lambda: lkapi)
+        itself = HostState(f"watch-{socket.gethostname()}-{os.getpid()}", [], 0, 0.0, False)
         async with (
             records.listening(),
             watching_hosts(settings.var / "run", recovery),
-            keeping_records(settings.records_url, folder),
+            keeping_records(
+                settings.records_url, folder, state=lambda: itself, holder=Shares(recovery)
+            ),
         ):
             print(f"watching the hosts of {settings.var}, {server.url}", file=sys.stderr)
             await over.wait()

@@ -7,8 +7,12 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.records.hosts import HostState
+
+if TYPE_CHECKING:
+    from shared.records.leases import Holder
 
 END_S = 10.0
 """Longest wait for the store at the end; what it does not take stays in files, for the next host."""
@@ -23,12 +27,14 @@ async def keeping_records(
     *,
     ready: Callable[[], bool] = lambda: True,
     state: Callable[[], HostState] | None = None,
+    holder: Holder | None = None,
 ) -> AsyncIterator[None]:
     """Bring in what calls write to the folder, meanwhile and once more at the end.
 
     Args:
         ready: Whether the host is registered. Loading SQLAlchemy would make its start slower.
         state: What the host says of itself.
+        holder: The calls that it answers for.
     """
     over = threading.Event()
 
@@ -37,7 +43,7 @@ async def keeping_records(
             pass
         from shared.records.keeper import keep
 
-        keep(url, folder, over, state)
+        keep(url, folder, over, state, holder)
 
     thread = threading.Thread(target=run, name="records", daemon=True)
     thread.start()

@@ -35,7 +35,9 @@ from shared.host.lines import Lines
 from shared.host.load import Load
 from shared.host.recovery import Recovery
 from shared.host.requests import Offers
+from shared.host.shares import Shares
 from shared.records.hosts import HostState
+from shared.records.machine import occupy
 from shared.records.reader import reads
 from shared.telemetry.redaction import HostCalls
 
@@ -95,6 +97,7 @@ class Host:
         """What a host has beside its agent servers, while they run."""
         # A collection of all that was imported would hold every call up for 50 ms: leave it out for good.
         gc.freeze()
+        occupy(self.settings.var / "records")
         run_file = self.run_dir / f"host-{os.getpid()}.json"
         async with (
             self.lkapi,
@@ -108,6 +111,7 @@ class Host:
                 self.settings.var / "records",
                 ready=lambda: len(self.registered) == len(self.names),
                 state=self._state,
+                holder=Shares(self.recovery, lambda: self.lines.jobs),
             ),
         ):
             _write_private(run_file, self._describe(ready_url))

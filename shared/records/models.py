@@ -98,3 +98,14 @@ hosts = Table(
     Column("draining", Boolean, nullable=False),
     Column("seen", Utc, nullable=False),
 )
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # what another attempt takes
+    Column("job", JSON, nullable=False),
+    Index("leases_host", "host"),
+)

@@ -50,11 +50,14 @@ class Overview:
 
 def report(store: Store, state: HostState) -> None:
     """Write what a host says of itself, and forget those that have said nothing for a day."""
-    now = datetime.now(UTC)
+    # between machines one clock counts; SQLite's has whole seconds, and serves one machine
+    now = datetime.now(UTC) if store.is_sqlite else sa.func.clock_timestamp()
     row = {**vars(state), "agents": list(state.agents), "seen": now}
     upsert = store.insert(hosts)
     with store.writing() as connection:
-        connection.execute(upsert.on_conflict_do_update(index_elements=["host"], set_=row), [row])
+        connection.execute(
+            upsert.values(row).on_conflict_do_update(index_elements=["host"], set_=row)
+        )
         connection.execute(sa.delete(hosts).where(hosts.c.seen < now - _FORGOTTEN))
 
 

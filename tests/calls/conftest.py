@@ -16,6 +16,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from types import MappingProxyType
 
 import pytest
 
@@ -156,6 +157,7 @@ def start_host(
     names: Sequence[str],
     *overrides: str,
     root: Path = ROOT,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> RunningHost:
     """Start `switchboard run` in a clone and wait until all its agents are registered."""
     log_path = var / f"host-{'-'.join(names)}-{time.monotonic_ns()}.log"
@@ -167,6 +169,7 @@ def start_host(
                 **os.environ,
                 "SWITCHBOARD_VAR": str(var),
                 "SWITCHBOARD_SET": " ".join(overrides),
+                **environ,
             },
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -25,7 +25,7 @@ from shared.records.overview import look
 from shared.records.reader import reads
 from shared.records.spool import Spool
 from shared.records.store import Store
-from tests.shared.records.conftest import Postgres
+from tests.postgres import Postgres
 
 MOMENTS = 50
 

@@ -24,7 +24,7 @@ from shared.records.database import reason
 from shared.records.ingest import KEEP_S, Ingester
 from shared.records.spool import Spool, read_call
 from shared.records.store import Store
-from tests.shared.records.conftest import Postgres
+from tests.postgres import Postgres
 
 
 def ingest(folder: Path, store: Store) -> int:

@@ -1,4 +1,4 @@
-"""Events, the calls they come to, and how far files were read."""
+"""Events, the calls they come to, how far files were read; hosts and what they answer for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -56,3 +56,11 @@ def upgrade() -> None:
         sa.Column("draining", sa.Boolean, nullable=False),
         sa.Column("seen", moment, nullable=False),
     )
+    op.create_table(
+        "leases",
+        sa.Column("call_id", sa.Text, primary_key=True),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("job", sa.JSON, nullable=False),
+    )
+    op.create_index("leases_host", "leases", ["host"])

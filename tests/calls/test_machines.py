@@ -1,0 +1,64 @@
+"""Hosts on several machines: each has a folder of its own, and one store is everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+from shared.local.stack import HeldStack
+from shared.records.store import Store
+from tests.calls.conftest import RunningHost, start_host
+from tests.calls.test_recovery import RESUMED, Lost
+from tests.postgres import Postgres
+
+
+def test_a_call_of_a_lost_machine_goes_on_on_another(
+    tmp_path: Path, held: HeldStack, postgres: Postgres, all_made: None
+) -> None:
+    """The other machine's agent knows what was said on the first, and saves it once."""
+    url = postgres.database()
+    environ = {
+        "SWITCHBOARD_RECORDS_URL": url,
+        "LIVEKIT_URL": held.stack.livekit_url,
+        "LIVEKIT_API_KEY": held.stack.livekit_api_key,
+        "LIVEKIT_API_SECRET": held.stack.livekit_api_secret,
+    }
+    hosts: list[RunningHost] = []
+
+    def start(name: str) -> RunningHost:
+        words = ["server.deployment=machines"]
+        (tmp_path / name).mkdir()
+        hosts.append(start_host(tmp_path / name, held.stack, ["intake"], *words, environ=environ))
+        return hosts[-1]
+
+    def lose(lost: Lost) -> None:
+        """Only what has reached the store is known elsewhere: that takes a moment."""
+        [call_id] = {event.call_id for event in lost.events}
+        deadline = time.monotonic() + 5
+        with closing(Store.open(url)) as store:
+            while not any(event.data.get("role") == "caller" for event in store.events(call_id)):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        lost.host.process.kill()
+
+    try:
+        lost = Lost(start("first"), "lost-machine", lose, lambda: start("second"))
+        asyncio.run(lost.make())
+    finally:
+        for host in hosts:
+            host.stop(signal.SIGTERM)
+    assert lost.result is not None
+    with closing(Store.open(url)) as store:
+        call = store.find("lost-machine")
+        assert call is not None
+        saved = [
+            event.data["reason"] for event in store.events(call.call_id) if event.event == "intake"
+        ]
+
+    assert sum(RESUMED in line.text for line in lost.result.transcript) == 1
+    assert (call.outcome, call.attempts) == ("completed", 2)
+    assert len(saved) == 1
+    assert "order" in saved[0]
