@@ -88,6 +88,8 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
             roots.setdefault(one.agent, {})[one.profile] = root
             for target in root.handoffs:
                 check_names(one.conf, "agent", [target])
+                if root.handoff_by == "dispatch":
+                    continue
                 handed = replace(one, agent=target)
                 if one.profile not in roots.get(target, {}) and handed not in waiting:
                     waiting.append(handed)
@@ -99,6 +101,7 @@ def compose_snapshot(selections: Sequence[Selection]) -> dict[str, Any]:
             profile: {
                 "session": root.session.model_dump(),
                 "handoffs": root.handoffs,
+                "handoff_by": root.handoff_by,
                 **{kind: slot_of(kind, getattr(root, kind)) for kind in KINDS},
             }
             for profile, root in profiles.items()

@@ -42,6 +42,7 @@ def as_conf(snapshot: Snapshot, config: CallConfig) -> dict[str, Any]:
         "languages": dict(snapshot.languages),
         "endpoints": dict(snapshot.endpoints),
         "handoffs": list(config.handoffs[config.agent]),
+        "handoff_by": config.handoff_by[config.agent],
     }
 
 

@@ -18,7 +18,7 @@ GLOBAL = ("agent", "env", "profile")
 
 _MAY_SET = {
     "profile": (*KINDS, "session"),
-    "agent": (*KINDS, "session", "handoffs", "policy"),
+    "agent": (*KINDS, "session", "handoffs", "handoff_by", "policy"),
     "env": (*KINDS, "session", "server", "policy", "endpoints"),
 }
 _SECRET_NAME = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)

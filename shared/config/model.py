@@ -89,6 +89,7 @@ class Root(_Strict):
     languages: dict[Annotated[str, Field(pattern="^[a-z]{2,3}$")], str]
     endpoints: dict[str, str]
     handoffs: list[str]
+    handoff_by: Literal["session", "dispatch"]
 
 
 def checked(raw: Mapping[str, Any], place: Place, classes: Callable[[str], Sequence[str]]) -> Root:

@@ -13,7 +13,7 @@ from typing import Any
 from shared.config.policy import Rule, check_dispatch
 from shared.errors import ConfigError
 
-VERSION = 4
+VERSION = 5
 KINDS = ("stt", "tts", "llm", "vad")
 """The slots of a session, each a Hydra group."""
 
@@ -96,6 +96,7 @@ class CallConfig:
 
     Attributes:
         handoffs: Agent name to those it may hand the call over to, for every agent that the call can come to.
+        handoff_by: Agent name to how it does: in its session, or by a dispatch.
     """
 
     agent: str
@@ -108,6 +109,7 @@ class CallConfig:
     vad: Slot | None
     session: SessionConfig
     handoffs: Mapping[str, tuple[str, ...]]
+    handoff_by: Mapping[str, str]
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -282,6 +284,9 @@ def _call_config(
         handoffs={
             name: tuple(profiles[NO_PROFILE]["handoffs"])
             for name, profiles in raw["variants"].items()
+        },
+        handoff_by={
+            name: profiles[NO_PROFILE]["handoff_by"] for name, profiles in raw["variants"].items()
         },
         **{kind: Slot(**variant[kind]) if variant[kind] else None for kind in KINDS},
     )

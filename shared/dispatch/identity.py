@@ -13,6 +13,7 @@ CODE = "sb.code"
 OUTCOME = "sb.outcome"
 METADATA = "sb.metadata"
 RESUME = "sb.resume"
+HANDOFF = "sb.handoff"
 """On a dispatch that goes on with a call whose agent was lost."""
 
 

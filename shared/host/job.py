@@ -15,7 +15,7 @@ from livekit.agents import AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
-from shared.dispatch.identity import KEY, STATE, attempt, call_id
+from shared.dispatch.identity import HANDOFF, KEY, RESUME, STATE, attempt, call_id
 from shared.dispatch.offers import agent_of_key
 from shared.host.lineage import die_with_parent
 from shared.metadata import merge
@@ -145,7 +145,9 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         line=line,
     )
     ctx.proc.userdata[CALL] = call
-    if before is not None:
+    if HANDOFF in attributes and RESUME not in attributes:
+        call.take_over(before)
+    elif before is not None:
         call.take_up(before)
     try:
         plugins = warm.plugins
@@ -193,8 +195,8 @@ async def _is_late(ctx: JobContext, agent: str, attributes: Mapping[str, str]) -
 
 async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
-    if plugins.tts is not None:
-        call.greeting = SpeechAhead(plugins.tts, call.render("resume" if call.past else "greeting"))
+    if plugins.tts is not None and call.opening is not None:
+        call.greeting = SpeechAhead(plugins.tts, call.render(call.opening))
     session = build_session(call, plugins)
     follow(session, call)
     await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)

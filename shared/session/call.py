@@ -53,7 +53,7 @@ class Call:
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
         saved: What was written once and must not be written again.
-        superseded: Another agent of the same identity is in the room in this one's place.
+        superseded: Another agent is in the room in this one's place.
         lost: This agent cannot go on, and the host has been told.
         deserted: The room closed before a caller came.
     """
@@ -98,7 +98,8 @@ class Call:
 
     async def enter(self, session: AgentSession[Call]) -> None:
         """Say what an agent says first: the greeting, or a word of taking over, from another agent or from one that was lost."""
-        if self.past is not None or self.history is not None or self.greeting is not None:
+        opening = self.opening
+        if opening != "greeting" or self.greeting is not None:
             self.due.set()
         if self.past is not None:
             past, self.past = self.past, None
@@ -108,11 +109,27 @@ class Call:
             else:
                 session.say(past.last_words)
         elif self.history is not None:
-            if "takeover" in self.prompts.names:
-                session.say(self.render("takeover"))
+            if opening is not None:
+                await self._say_ahead(session, self.render(opening))
             session.generate_reply()
         else:
             await self._greet(session)
+
+    @property
+    def opening(self) -> str | None:
+        """The prompt that the agent in charge begins with."""
+        if self.past is not None:
+            return "resume"
+        if self.history is None:
+            return "greeting"
+        return "takeover" if "takeover" in self.prompts.names else None
+
+    def take_over(self, past: Past | None) -> None:
+        """Go on with what another agent has handed over."""
+        self.history = llm.ChatContext.empty() if past is None else past.history
+        if past is not None:
+            self.saved |= past.saved
+            self.handoffs += past.handoffs
 
     def take_up(self, past: Past) -> None:
         """Go on where a call stood when it lost its agent."""
@@ -273,11 +290,15 @@ class Call:
         """Leave the call to the agent that has come in this one's place. Nothing is said of its outcome."""
         if self.superseded:
             return
-        self.superseded = True
         self.record.append("superseded")
         log.info("superseded by another attempt")
-        self.tell("bye", outcome="superseded")
-        self.ctx.shutdown(reason="superseded")
+        self.make_way("superseded")
+
+    def make_way(self, reason: str) -> None:
+        """Leave; another agent is there."""
+        self.superseded = True
+        self.tell("bye", outcome=reason)
+        self.ctx.shutdown(reason=reason)
 
     def tell(self, event: str, **fields: object) -> None:
         """Tell the host."""

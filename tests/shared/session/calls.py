@@ -31,6 +31,7 @@ CONFIG = CallConfig(
     vad=None,
     session=SessionConfig(None, {}, {}, {}, None),
     handoffs={"desk": ()},
+    handoff_by={"desk": "session"},
 )
 
 
