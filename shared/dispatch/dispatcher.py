@@ -169,9 +169,8 @@ class _Attending:
         newest = found[0]
         # LiveKit shows a job as running long after it has left: what counts is who may still come
         await self._reasons.read()
-        age_s = time.time() - newest.state.created_at / 1e9
         has_ended = self._reasons.has_ended(attempt(newest.attributes))
-        if is_open(newest) and age_s < OFFER_S and not has_ended:
+        if is_open(newest) and _age_s(newest) < OFFER_S and not has_ended:
             self._dispatch = newest
             return True
         # nobody came for it, or whoever did has gone: the next attempt counts in its place
@@ -252,12 +251,12 @@ class _Attending:
             return
         # where others raced with the same key the one that counts may be theirs
         found = of_key(there, order.agent, order.key)
-        if not found:
-            if not self._may_be_taken(self._dispatch):  # who took it comes by itself
+        self._dispatch = next(iter(found), self._dispatch)
+        if not found or _age_s(self._dispatch) > OFFER_S:
+            # a restarted server has forgotten it, or LiveKit offers it no longer; who took it comes by itself
+            if not self._may_be_taken(self._dispatch):
                 await self._have_dispatch()
-            return
-        self._dispatch = found[0]
-        if not is_open(self._dispatch):
+        elif not is_open(self._dispatch):
             await self._check_reasons()  # the reason is written before LiveKit is told
             if await self._ready() is None:
                 raise DispatchError(
@@ -311,3 +310,7 @@ class _Attending:
             f"nobody took it {late}: no host of {agent} is registered{where}, or each of them reports a load of 0.7 or more. Start one: make run AGENT={agent}",
             code="dispatch.nobody",
         )
+
+
+def _age_s(dispatch: api.AgentDispatch) -> float:
+    return time.time() - dispatch.state.created_at / 1e9

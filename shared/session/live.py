@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import aiohttp
 import structlog
+from livekit import api
 from livekit.agents import AgentSession
 
 from shared.dispatch.identity import METADATA, metadata_digest
@@ -58,6 +60,7 @@ class LiveMetadata:
         self._session = session
         self._tuning = tuning
         self._offered = call.ctx.job.room.metadata
+        self._sid = call.ctx.job.room.sid
         self._seen: dict[str, Any] = {}
         self._version = 0
         self._newest = ""
@@ -70,6 +73,7 @@ class LiveMetadata:
         """
         room = self._call.ctx.room
         room.on("room_metadata_changed", lambda _, new: self._on_change(new))
+        room.on("reconnected", lambda: self._call.begin(self._restore()))
         if self._offered.strip():
             self._seen, _ = self._read(self._offered)
         if room.metadata != self._offered:
@@ -82,8 +86,23 @@ class LiveMetadata:
                 return
             await self._take(self._newest, self._version)
 
+    async def _restore(self) -> None:
+        """A restarted server has forgotten the room and its metadata: give it back what was set last."""
+        known = self._newest or self._offered
+        room = self._call.ctx.room
+        if known.strip() and not (room.metadata or "").strip() and await room.sid != self._sid:
+            self._sid = await room.sid
+            try:
+                await self._call.ctx.api.room.update_room_metadata(
+                    api.UpdateRoomMetadataRequest(room=room.name, metadata=known)
+                )
+            except (api.TwirpError, aiohttp.ClientError, TimeoutError) as err:
+                log.warning("room metadata not restored", reason=type(err).__name__)
+            else:
+                log.info("room metadata restored")
+
     def _on_change(self, raw: str) -> None:
-        # A restarted server has forgotten the metadata: that is no change.
+        # What is emptied is no change: that is how it looks when a server was restarted.
         if raw.strip():
             self._newest = raw
             self._version += 1
