@@ -40,6 +40,8 @@ from shared.records.spool import Files, read_call
 
 RATE_S = 1.0
 STAY_S = (2.0, 6.0)
+PLAIN_EVERY = 4
+"""One call of so many is plain."""
 WAIT_S = 15.0
 KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
 ALONE_S = 12.0
@@ -72,7 +74,7 @@ class Site:
 
 async def call(site: Site, number: int) -> None:
     """One caller: dispatches, stays, looks whether the agent is still there, leaves."""
-    ours = number % 2 == 0
+    ours = number % PLAIN_EVERY != 0
     count = site.ours if ours else site.plain
     name, key = f"chaos-{number}-{secrets.token_hex(2)}", secrets.token_hex(8)
     room = rtc.Room()
@@ -162,14 +164,15 @@ async def harm(site: Site, ends: float) -> None:
     """Kill, and start again what a supervisor of processes would start again."""
     begun = time.monotonic()
     restarts = [begun + (ends - begun) * share for share in (0.35, 0.7)]
-    kill_host = begun + KILL_HOST_S
+    between = min(KILL_HOST_S, (ends - begun) / 3)
+    kill_host = begun + between
     while time.monotonic() < ends:
         await asyncio.sleep(KILL_JOB_S)
         _kill_job(random.choice(site.hosts).process.pid)
         _kill_job(site.bare.process.pid)
         now = time.monotonic()
         if now > kill_host:
-            kill_host = now + KILL_HOST_S
+            kill_host = now + between
             dead = site.hosts.pop(0)
             dead.process.kill()
             site.bare.process.kill()

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from shared.local.call import CallResult
 from shared.local.exchange import Exchange
-from tests.calls.conftest import Made, RunningHost
+from tests.calls.conftest import Made
 from tests.calls.scripts import ADA
+from tests.running import RunningHost
 
 T = TypeVar("T")
 

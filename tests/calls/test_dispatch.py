@@ -18,7 +18,7 @@ from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
 from shared.dispatch.identity import KEY
 from shared.errors import DispatchError
 from shared.records.spool import Files, read_call
-from tests.calls.conftest import RunningHost
+from tests.running import RunningHost
 
 METADATA = '{"user_id": "1"}'
 

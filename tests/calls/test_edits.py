@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls.conftest import RunningHost
+from tests.running import RunningHost
 
 LIMIT_S = 20.0
 METADATA: dict[str, object] = {"user_id": "1", "user_name": "Ada Lovelace"}

@@ -13,7 +13,7 @@ import pytest
 
 from shared.config.environment import ROOT
 from shared.local.stack import find
-from tests.calls.conftest import wait_ready
+from tests.running import wait_ready
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])

@@ -10,7 +10,7 @@ from typing import Any
 from livekit import api, rtc
 
 from shared.dispatch.identity import METADATA, STATE, metadata_digest
-from tests.calls.conftest import RunningHost
+from tests.running import RunningHost
 
 LIMIT_S = 15.0
 

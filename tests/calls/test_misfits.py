@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calls.conftest import Made, RunningHost
+from tests.calls.conftest import Made
 from tests.calls.scripts import SCRIPTS
 from tests.calls.test_calls import data, refusals, said
 from tests.naughty import CLEAN, spellings, tells
+from tests.running import RunningHost
 
 
 @pytest.mark.parametrize("name", ["naughty name", "naughty marks"])

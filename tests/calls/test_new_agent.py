@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.local.call import CallResult
-from tests.calls.conftest import Made, RunningHost
+from tests.calls.conftest import Made
+from tests.running import RunningHost
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from shared.local.stack import HeldStack
-from tests.calls.conftest import Made, RunningHost
+from tests.calls.conftest import Made
+from tests.running import RunningHost
 
 PERSONAL = {
     "Ada's name": r"\bAda\b|Lovelace",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.config.environment import ROOT
 from shared.local.stack import HeldStack
-from tests.calls.conftest import RunningHost, wait_ready
+from tests.running import RunningHost, wait_ready
 
 
 def test_livekits_own_command_serves_an_agent(var: Path, held: HeldStack) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from shared.local.stack import HeldStack
 from shared.records.store import Store
-from tests.calls.conftest import RunningHost, start_host
-from tests.calls.test_recovery import RESUMED, Lost
+from tests.losses.test_recovery import RESUMED, Lost
 from tests.postgres import Postgres
+from tests.running import RunningHost, start_host
 
 
 def test_a_call_of_a_lost_machine_goes_on_on_another(
-    tmp_path: Path, held: HeldStack, postgres: Postgres, all_made: None
+    tmp_path: Path, held: HeldStack, postgres: Postgres
 ) -> None:
     """The other machine's agent knows what was said on the first, and saves it once."""
     url = postgres.database()

@@ -18,8 +18,8 @@ from shared.host.jobs import Job, write
 from shared.local.call import CallResult
 from shared.local.stack import HeldStack
 from shared.records.spool import Event, read_call
-from tests.calls.conftest import RunningHost, start_host
 from tests.calls.scripts import ADA
+from tests.running import RunningHost, start_host
 
 LIMIT_S = 30.0
 REASON = "My order has not arrived yet."
@@ -64,7 +64,7 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def calls_lost(var: Path, held: HeldStack, all_made: None) -> Iterator[dict[str, Lost]]:
+def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
     """Three calls at once: a job is killed, a job hangs, a host is killed beside another one."""
 
     hosts: list[RunningHost] = []
@@ -111,11 +111,12 @@ def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> Non
     assert "order" in saved[0]
 
 
-def test_an_agent_that_is_not_heard_is_replaced(host: RunningHost, all_made: None) -> None:
+def test_an_agent_that_is_not_heard_is_replaced(hosts: Callable[..., RunningHost]) -> None:
     """Its voice hangs at the greeting: nobody waits for it in silence, and the record counts it."""
+    host = hosts(["support"], "server.deployment=mute")
     host.fault(endpoint="tts", kind="hang", times=1)
     try:
-        result = host.call("intake", ADA, REASON, "Yes, that's right.", timeout_s=LIMIT_S * 2)
+        result = host.call("support", ADA, "Goodbye.", timeout_s=LIMIT_S)
     finally:
         host.clear_faults()
     lost = [event.data["why"] for event in host.record(result) if event.event == "recovering"]

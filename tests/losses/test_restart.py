@@ -15,7 +15,7 @@ from livekit import api, rtc
 from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
 from shared.local.stack import Ports, hold
 from shared.records.spool import Files
-from tests.calls.conftest import RunningHost, start_host
+from tests.running import RunningHost, start_host
 
 METADATA = '{"locale": "en-GB"}'
 LIMIT_S = 60.0
