@@ -17,7 +17,7 @@ Env = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 dispatches = typer.Typer(
-    no_args_is_help=True, help="List, cancel and repeat the dispatches of a room."
+    no_args_is_help=True, help="List, look into, cancel and repeat the dispatches of a room."
 )
 rooms = typer.Typer(
     no_args_is_help=True, help="Make a room, change its metadata, look into it, close it."
@@ -35,6 +35,14 @@ def list_dispatches(room: Room, as_json: AsJson = False, env: Env = None) -> Non
     from shared.cli import room as verb
 
     verb.dispatches(Settings.read(env=env), room, as_json=as_json)
+
+
+@dispatches.command("show")
+def show_dispatch(room: Room, key: Key, as_json: AsJson = False, env: Env = None) -> None:
+    """Show what became of one dispatch: who took or refused it, and why."""
+    from shared.cli import room as verb
+
+    verb.show_dispatch(Settings.read(env=env), room, key, as_json=as_json)
 
 
 @dispatches.command("cancel")

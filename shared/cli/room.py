@@ -23,6 +23,17 @@ from shared.metadata.parse import parse_object
 from shared.records.reader import reads
 
 ANSWER_S = 3.0
+_EVENTS = (
+    "declined",
+    "refused",
+    "offered",
+    "joined",
+    "recovering",
+    "superseded",
+    "handoff",
+    "outcome",
+)
+_TOLD = ("agent", "host", "code", "reason", "why", "to", "outcome")
 T = TypeVar("T")
 
 
@@ -111,6 +122,42 @@ def dispatches(settings: Settings, room: str, *, as_json: bool) -> None:
         return
     for one in found:
         print(f"{one['id']}: {' '.join(f'{k}={v}' for k, v in one.items() if k != 'id' and v)}")
+
+
+def show_dispatch(settings: Settings, room: str, key: str, *, as_json: bool) -> None:
+    """What became of one key: its dispatches, its agent in the room, and what hosts wrote of it. Nothing that was said is shown."""
+    records = reads(settings.var / "records", settings.records_url)
+
+    async def look(lkapi: api.LiveKitAPI) -> dict[str, Any]:
+        people = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
+        there = await lkapi.agent_dispatch.list_dispatch(room)
+        return {
+            "key": key,
+            "dispatches": [_dispatch(one) for one in there if one.attributes.get(KEY) == key],
+            "agents": [
+                _agent(one) for one in people.participants if one.attributes.get(KEY) == key
+            ],
+            "events": [
+                {
+                    "at": event.at.isoformat(timespec="milliseconds"),
+                    "attempt": event.attempt,
+                    "event": event.event,
+                    **{name: event.data[name] for name in _TOLD if event.data.get(name)},
+                }
+                for event in await records.of(key)
+                if event.event in _EVENTS
+            ],
+        }
+
+    seen = _in(settings, room, look)
+    if not (seen["dispatches"] or seen["events"]):
+        raise DispatchError(f"no dispatch in {room} has this key", code="dispatch.unknown")
+    if as_json:
+        print(json.dumps(seen))
+        return
+    for kind in ("dispatches", "agents", "events"):
+        for one in seen[kind]:
+            print(f"{kind.removesuffix('s')} {' '.join(f'{k}={v}' for k, v in one.items() if v)}")
 
 
 def cancel(settings: Settings, room: str, key: str) -> None:

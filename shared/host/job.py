@@ -29,6 +29,7 @@ from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
 from shared.session.mute import watch_first_audio
+from shared.session.replies import Replies
 from shared.session.resume import past
 from shared.session.speech import SpeechAhead
 from shared.session.tuning import Tuning
@@ -200,6 +201,7 @@ async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     session = build_session(call, plugins)
     follow(session, call)
     await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)
+    session.output.transcription = Replies(call, session.output.transcription)
     return session
 
 

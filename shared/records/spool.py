@@ -13,7 +13,8 @@ and these are the events, with what `data` holds:
                  metadata, unknown (keys that the contract does not know)
     joined       agent, pid, digest, sources, missing         the agent is in the room
     caller       metadata, sources, missing                   the caller is there, with what it brought
-    turn         role (caller | agent), text                  a turn as it is final
+    reply        text                                         the agent begins to say it
+    turn         role (caller | agent), text                  a turn as it is final; the agent's was heard
     tool_started tool, tool_call, arguments                   a tool is about to act
     tool_result  tool, tool_call, arguments, result, is_error a tool has answered
     intake       name, callback_number, reason                intake saved what it took
@@ -88,8 +89,8 @@ class Spool:
         fcntl.flock(fd, fcntl.LOCK_EX)  # until it is closed, or the process has ended
         return Spool(path, fd, call_id, attempt)
 
-    def append(self, event: str, **fields: Any) -> None:
-        """Write one event. When this returns the kernel has it: it survives the end of this process.
+    def append(self, event: str, **fields: Any) -> int:
+        """Write one event; its `seq`. When this returns the kernel has it: it survives the end of this process.
 
         Raises:
             OSError: The disk refused it; the file is as before.
@@ -102,6 +103,7 @@ class Spool:
                 raise OSError(f"{self.path}: an event could not be written whole")
             self._size += len(blob)
             self._seq += 1
+            return self._seq - 1
 
     def close(self) -> None:
         """Close the file. Every event is written already."""

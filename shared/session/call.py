@@ -52,6 +52,7 @@ class Call:
         due: Set when the agent has something to say.
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
+        tool_keys: Tool call to a key of its own, for services that take an idempotency key: `call.tool_keys[ctx.function_call.call_id]`.
         saved: What was written once and must not be written again.
         superseded: Another agent is in the room in this one's place.
         lost: This agent cannot go on, and the host has been told.
@@ -69,6 +70,7 @@ class Call:
     missing: tuple[str, ...] = ()
     line: Lifeline | None = None
     past: Past | None = None
+    tool_keys: dict[str, str] = field(default_factory=dict)
     saved: set[str] = field(default_factory=set)
     superseded: bool = False
     lost: bool = False

@@ -49,12 +49,13 @@ def follow(session: AgentSession[Call], call: Call) -> None:
         if isinstance(event.update, ToolCallStarted):
             started = event.update.function_call
             call.learn(*texts(json.loads(started.arguments or "{}")))
-            call.record.append(
+            seq = call.record.append(
                 "tool_started",
                 tool=started.name,
                 tool_call=started.call_id,
                 arguments=started.arguments,
             )
+            call.tool_keys[started.call_id] = f"{call.id}.{call.record.attempt}.{seq}"
 
     def on_tools(event: FunctionToolsExecutedEvent) -> None:
         for done, answer in event.zipped():

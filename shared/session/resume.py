@@ -25,7 +25,8 @@ class Past:
         metadata: What that one had been told.
         handoffs: All of them, in order.
         saved: The events that are written once per call.
-        unanswered: Whether the caller spoke last.
+        unanswered: Whether the caller spoke last and no answer was begun.
+        unheard: What the agent had begun to say.
     """
 
     history: llm.ChatContext
@@ -34,10 +35,13 @@ class Past:
     handoffs: tuple[str, ...]
     saved: frozenset[str]
     unanswered: bool
+    unheard: str | None
 
     @property
     def last_words(self) -> str | None:
-        """What the agent said last."""
+        """What the agent said last, or was about to."""
+        if self.unheard is not None:
+            return self.unheard
         said = [item.text_content for item in self.history.messages() if item.role == "assistant"]
         return said[-1] if said else None
 
@@ -48,16 +52,19 @@ def past(events: Iterable[Event]) -> Past | None:
     handoffs: list[str] = []
     metadata: Mapping[str, Any] = {}
     saved = set()
-    last = None
+    last = unheard = None
     started: dict[str, llm.FunctionCall] = {}
     for event in events:
         data = event.data
         match event.event:
             case "turn":
                 last = data["role"]
+                unheard = None
                 history.add_message(
                     role="user" if last == "caller" else "assistant", content=data["text"]
                 )
+            case "reply":
+                unheard = data["text"]
             case "tool_started":
                 started[data["tool_call"]] = llm.FunctionCall(
                     call_id=data["tool_call"], name=data["tool"], arguments=data["arguments"]
@@ -81,7 +88,8 @@ def past(events: Iterable[Event]) -> Past | None:
         metadata,
         tuple(handoffs),
         frozenset(saved),
-        last == "caller",
+        last == "caller" and unheard is None,
+        unheard,
     )
 
 

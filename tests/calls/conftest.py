@@ -101,6 +101,7 @@ def all_made(calls: dict[str, Future[CallResult]]) -> None:
     wait(calls.values())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them run in one process: they share the server, the stand-ins and the hosts."""
     for item in items:

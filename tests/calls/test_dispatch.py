@@ -141,6 +141,7 @@ def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
     first = Dispatched(**json.loads(out))
     shown = json.loads(switchboard(host, "room", "show", "cli", "--json")[1])
     exists = switchboard(host, "room", "create", "cli", "--metadata", '{"data": {}}')
+    told = json.loads(switchboard(host, "dispatches", "show", "cli", "cli-1", "--json")[1])
     closed = switchboard(host, "room", "close", "cli")
     unknown = switchboard(host, "room", "show", "no-such-room")
 
@@ -148,6 +149,8 @@ def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
     assert first.created
     assert (again["created"], again["identity"]) == (False, first.identity)
     assert [agent["state"] for agent in shown["agents"]] == ["ready"]
+    assert [event["event"] for event in told["events"]] == ["offered", "joined"]
+    assert [one["state"] for one in told["agents"]] == ["ready"]
     assert (exists[0], closed[0], unknown[0]) == (5, 0, 5)
     assert unknown[2] == "there is no room named 'no-such-room'\n"
     assert read_call(host.var / "records", "cli-1")

@@ -1,0 +1,71 @@
+"""What a record still knows of a call that lost its agent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.records.spool import Event
+from shared.session.resume import Past, past
+
+
+def after(*events: tuple[str, dict[str, Any]]) -> Past:
+    """The past of a call with these events."""
+    now = datetime.now(UTC)
+    found = past(Event(1, seq, now, "c", 1, name, data) for seq, (name, data) in enumerate(events))
+    assert found is not None
+    return found
+
+
+def turn(role: str, text: str) -> tuple[str, dict[str, Any]]:
+    return "turn", {"role": role, "text": text}
+
+
+@pytest.mark.parametrize(
+    ("events", "unanswered", "words"),
+    [
+        pytest.param(
+            [turn("agent", "Hello."), turn("caller", "Hi.")], True, "Hello.", id="heard out"
+        ),
+        pytest.param(
+            [turn("agent", "Hello."), turn("caller", "Hi."), ("reply", {"text": "How are"})],
+            False,
+            "How are",
+            id="cut off",
+        ),
+        pytest.param(
+            [turn("caller", "Hi."), ("reply", {"text": "Well?"}), turn("agent", "Well?")],
+            False,
+            "Well?",
+            id="answered",
+        ),
+    ],
+)
+def test_an_answer_that_was_begun_is_said_again(
+    events: list[tuple[str, dict[str, Any]]], unanswered: bool, words: str
+) -> None:
+    """What was only begun is not in the history, but is what the next agent says; else the last turn is, or an answer is made."""
+    found = after(*events)
+    assert (found.unanswered, found.last_words) == (unanswered, words)
+
+
+def test_a_tool_that_had_begun_is_unknown() -> None:
+    """It is told to the model as an error, so that nothing is done twice."""
+    started = {"tool": "save", "tool_call": "1", "arguments": "{}"}
+    done = {"tool_call": "2", "result": "ok", "is_error": False}
+    found = after(
+        turn("caller", "Save it."),
+        ("tool_started", started),
+        ("tool_started", {**started, "tool_call": "2"}),
+        ("tool_result", done),
+    )
+    outputs = [item for item in found.history.items if item.type == "function_call_output"]
+
+    assert [(item.call_id, item.is_error) for item in outputs] == [("2", False), ("1", True)]
+
+
+def test_nothing_said_is_no_past() -> None:
+    """A call that nobody had spoken in begins anew."""
+    assert past([]) is None
