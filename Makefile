@@ -54,7 +54,7 @@ install: ## Set .venv up for development
 
 .PHONY: test
 test: install check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
-	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest -n 2 --dist loadgroup
+	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest -n 2 --dist loadscope
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files

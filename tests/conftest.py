@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.postgres", "tests.running"]
 
@@ -15,6 +17,20 @@ PREFIXES = ("LIVEKIT_", "SWITCHBOARD_", "OPENAI_", "DEEPGRAM_", "CARTESIA_")
 
 for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
     del os.environ[variable]
+
+
+class _Folders(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of whole calls share a server, stand-ins and hosts: those of a folder run in one process. Others go file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in ("tests/calls", "tests/losses") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Folders:
+    """How `make test` spreads tests over two processes."""
+    return _Folders(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

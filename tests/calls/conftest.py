@@ -99,11 +99,3 @@ def made(calls: dict[str, Future[CallResult]]) -> Made:
 def all_made(calls: dict[str, Future[CallResult]]) -> None:
     """For a test that makes the shared stand-ins fail: no other call is on."""
     wait(calls.values())
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them run in one process: they share the server, the stand-ins and the hosts."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("calls"))
