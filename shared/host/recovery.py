@@ -107,7 +107,8 @@ class Recovery:
         until = time.monotonic() + GONE_S
         while True:
             events = await self._records.of(job.call_id)
-            if any(event.event == "outcome" for event in events):
+            # the same key may have brought a call that ended before this one began
+            if any(event.event == "outcome" and event.attempt >= job.attempt for event in events):
                 return True
             try:
                 needed = await self._is_needed(job, seen)
