@@ -84,7 +84,7 @@ def test_args_of_test_reach_pytest_whole(stub: Path) -> None:
         "ARGS=tests/shared -k 'a or $b'", PYTEST_ADDOPTS="-x",
     )  # fmt: skip
     assert shlex.split(seen["PYTEST_ADDOPTS"]) == ["-x", "tests/shared", "-k", "a or $b"]
-    assert said == ["-m", "pytest"]
+    assert said[:2] == ["-m", "pytest"]
 
 
 def test_ci_runs_what_a_developer_runs() -> None:
