@@ -111,6 +111,19 @@ class Dispatcher:
         except TimeoutError:
             raise attending.verdict(deadline_s) from None
 
+    async def send(self, order: Order, *, deadline_s: float = _REQUEST_S) -> None:
+        """Have the dispatch made, unless its agent is there or may still come; neither is waited for.
+
+        Raises:
+            DispatchError: LiveKit does not take it (`dispatch.unreachable`).
+        """
+        attending = _Attending(self._api, order, self._records)
+        try:
+            async with asyncio.timeout(deadline_s):
+                await attending.have_dispatch()
+        except TimeoutError:
+            raise attending.verdict(deadline_s) from None
+
 
 class _Attending:
     """One order from looking for it to its answer."""
@@ -126,7 +139,7 @@ class _Attending:
         self._last_error = ""
 
     async def until_ready(self) -> Dispatched:
-        await self._have_dispatch()
+        await self.have_dispatch()
         look_at = 0.0
         while True:
             if (done := await self._ready()) is not None:
@@ -139,7 +152,7 @@ class _Attending:
             fast = now - self._begun < _FAST_S
             await asyncio.sleep(_TICK_S if fast else _SLOW_TICK_S)
 
-    async def _have_dispatch(self) -> None:
+    async def have_dispatch(self) -> None:
         """Find the dispatch of this key, or make one; a request whose answer was lost is looked for before it is repeated."""
         while True:
             try:
@@ -168,7 +181,7 @@ class _Attending:
             return False
         newest = found[0]
         # LiveKit shows a job as running long after it has left: what counts is who may still come
-        await self._reasons.read()
+        await self._reasons.read(surely=True)
         has_ended = self._reasons.has_ended(attempt(newest.attributes))
         if is_open(newest) and _age_s(newest) < OFFER_S and not has_ended:
             self._dispatch = newest
@@ -255,9 +268,9 @@ class _Attending:
         if not found or _age_s(self._dispatch) > OFFER_S:
             # a restarted server has forgotten it, or LiveKit offers it no longer; who took it comes by itself
             if not self._may_be_taken(self._dispatch):
-                await self._have_dispatch()
+                await self.have_dispatch()
         elif not is_open(self._dispatch):
-            await self._check_reasons()  # the reason is written before LiveKit is told
+            await self._check_reasons(surely=True)  # it is written before LiveKit is told
             if await self._ready() is None:
                 raise DispatchError(
                     f"a host of {order.agent} refused it or has ended; unconfirmed: no shared records say why",
@@ -271,8 +284,8 @@ class _Attending:
             return []  # LiveKit would let a question about the dispatches of no room wait
         return await self._api.agent_dispatch.list_dispatch(self._order.room)
 
-    async def _check_reasons(self) -> None:
-        await self._reasons.read()
+    async def _check_reasons(self, *, surely: bool = False) -> None:
+        await self._reasons.read(surely=surely)
         if self._dispatch is not None:
             self._reasons.check(self._order.agent, self._dispatch.id)
 

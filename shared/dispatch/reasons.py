@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from shared.errors import DispatchError
 from shared.records.spool import Event, Reads
+
+SETTLED_S = 0.2
+"""For so long after a change there may be more to read."""
 
 
 class Reasons:
@@ -14,15 +19,21 @@ class Reasons:
         self._key = key
         self._events: list[Event] = []
         self._version = -1
+        self._changed = 0.0
 
     @property
     def are_known(self) -> bool:
         return self._records is not None
 
-    async def read(self) -> None:
-        """Read what was written since the last time."""
-        if self._records is not None and self._records.version != self._version:
-            self._version = self._records.version
+    async def read(self, *, surely: bool = False) -> None:
+        """Read what was written since the last time; `surely` where it cannot be later than now."""
+        if self._records is None:
+            return
+        now = time.monotonic()
+        if self._records.version != self._version:
+            self._version, self._changed = self._records.version, now
+        # a file is there a moment before its first line
+        if surely or now - self._changed < SETTLED_S:
             self._events = await self._records.of(self._key)
 
     def check(self, agent: str, dispatch_id: str) -> None:

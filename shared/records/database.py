@@ -97,7 +97,9 @@ def _sqlite(url: sa.URL, file: Path) -> sa.Engine:
         connection.isolation_level = (
             None  # SQLAlchemy says when a transaction begins, not the driver
         )
-        connection.execute("PRAGMA journal_mode=WAL")
+        # asked first: setting it does not wait for others
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            connection.execute("PRAGMA journal_mode=WAL")
         # a file is removed some time after the store has it, so the store has to be on the disk
         connection.execute("PRAGMA synchronous=FULL")
 
