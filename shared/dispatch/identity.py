@@ -13,8 +13,13 @@ CODE = "sb.code"
 OUTCOME = "sb.outcome"
 METADATA = "sb.metadata"
 RESUME = "sb.resume"
-HANDOFF = "sb.handoff"
 """On a dispatch that goes on with a call whose agent was lost."""
+HANDOFF = "sb.handoff"
+"""On one that goes on with a call that another agent hands over."""
+REFERENCE = "sb.ref"
+"""On one whose metadata is in the records; on a caller who came with a token."""
+AGENT = "sb.agent"
+"""On a caller who came with a token: the agent it wants."""
 
 
 def agent_identity(room: str, agent: str, key: str, attempt: int) -> str:

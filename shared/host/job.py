@@ -17,6 +17,7 @@ from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
 from shared.dispatch.identity import HANDOFF, KEY, RESUME, STATE, attempt, call_id
 from shared.dispatch.offers import agent_of_key
+from shared.dispatch.reference import referenced
 from shared.host.lineage import die_with_parent
 from shared.metadata import merge
 from shared.prompts import Prompts
@@ -29,7 +30,6 @@ from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
 from shared.session.mute import watch_first_audio
-from shared.session.replies import Replies
 from shared.session.resume import past
 from shared.session.speech import SpeechAhead
 from shared.session.tuning import Tuning
@@ -110,10 +110,11 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
         line.say("bye", outcome="superseded")
         ctx.shutdown(reason="superseded")
         return
+    events = await line.history()
     load = partial(
         merge.load,
         registry.contract(agent),
-        job=job.metadata,
+        job=referenced(events, attributes) or job.metadata,
         job_attributes=attributes,
         room=job.room.metadata,
         degrade=warm.snapshot.policy["on_misfit"] == "degrade",
@@ -129,7 +130,7 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     )
     redactor = Redactor.of(metadata)
     call_key = call_id(attributes, job.dispatch_id)
-    before = past(await line.history())
+    before = past(events)
     logs.bind_call(
         redactor, call_id=call_key, agent=agent, dispatch=job.dispatch_id, digest=config.digest
     )
@@ -201,7 +202,6 @@ async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     session = build_session(call, plugins)
     follow(session, call)
     await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)
-    session.output.transcription = Replies(call, session.output.transcription)
     return session
 
 
@@ -213,7 +213,7 @@ async def on_session_end(ctx: JobContext) -> None:
     if call.has_caller():
         await call.settle("failed", code="host.stopped")
     else:
-        await call.settle("abandoned")
+        await call.settle(call.ending or "abandoned")
     call.record.close()
     if call.line is not None:
         await call.line.close()

@@ -20,6 +20,7 @@ from shared.dispatch.identity import (
     DISPATCH,
     HOST,
     KEY,
+    REFERENCE,
     RESUME,
     STATE,
     agent_identity,
@@ -27,12 +28,14 @@ from shared.dispatch.identity import (
     call_id,
 )
 from shared.dispatch.offers import of_key
-from shared.errors import MetadataError, PolicyError, ProblemsError
+from shared.dispatch.reference import look_up
+from shared.errors import MetadataError, PolicyError, Problem, ProblemsError
 from shared.host.jobs import Job
 from shared.host.lines import Lines
 from shared.metadata import merge
 from shared.metadata.contract import CallMetadata
-from shared.records.spool import Spool
+from shared.metadata.parse import refusal
+from shared.records.spool import Reads, Spool
 from shared.telemetry.redaction import HostCalls, Redactor
 
 LIST_LIMIT_S = 0.5
@@ -49,6 +52,8 @@ class Offers:
         running: How many jobs this agent server runs now.
         busy: Whether the machine has too much to do for one more.
         lkapi: Of the server that makes the offers.
+        records: The folder that is written to.
+        reads: What was written there and on other machines.
         lines: Listens to the jobs that are taken.
         in_flight: Accepted, not launched yet: LiveKit counts them late.
     """
@@ -63,6 +68,7 @@ class Offers:
     busy: Callable[[], bool]
     lkapi: Callable[[], api.LiveKitAPI]
     lines: Lines
+    reads: Reads
     in_flight: int = 0
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -87,7 +93,7 @@ class Offers:
             try:
                 loaded = merge.load(
                     registry.contract(self.agent),
-                    job=job.metadata,
+                    job=await self._metadata(job.metadata, attributes),
                     job_attributes=attributes,
                     room=job.room.metadata,
                     degrade=self.snapshot.policy["on_misfit"] == "degrade",
@@ -141,6 +147,20 @@ class Offers:
             return False
         ours = of_key(there, self.agent, attributes[KEY])
         return bool(ours) and ours[0].id != request.job.dispatch_id
+
+    async def _metadata(self, given: str, attributes: Mapping[str, str]) -> str:
+        """What the dispatch says, or refers to.
+
+        Raises:
+            MetadataError: It refers to what no record has.
+        """
+        if REFERENCE not in attributes:
+            return given
+        found = await look_up(self.reads, attributes, limit_s=LIST_LIMIT_S)
+        if found is None:
+            text = "what the dispatch refers to is not in the records; hosts and gateway must share them"
+            raise refusal(registry.contract(self.agent), [Problem("", "metadata.reference", text)])
+        return found
 
     def _unable(self, attributes: Mapping[str, str]) -> str | None:
         """Why this host can take no call now, as a code. A call that lost its agent is taken however much there is to do."""

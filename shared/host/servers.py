@@ -206,6 +206,7 @@ class Host:
             busy=lambda: load.now >= config.load_threshold,
             lkapi=lambda: self.lkapi,
             lines=self.lines,
+            reads=self.records,
             draining=self.draining,
         )
         # Functions and partials of them: the entrypoint is pickled into the job process.

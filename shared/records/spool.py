@@ -7,6 +7,7 @@ brings files into the store (`ingest.py`) and removes them an hour after their e
 
 and these are the events, with what `data` holds:
 
+    requested    ref, agent, room, metadata                   a frontend asked for it; its token holds `ref` only
     declined     agent, dispatch_id, code                     a host has no room for it and leaves it to others
     refused      agent, dispatch_id, room, code, reason       what it says does not fit; no host will take it
     offered      agent, dispatch_id, room, host, digest,      a host took the job
@@ -61,6 +62,11 @@ class Event:
     attempt: int
     event: str
     data: Mapping[str, Any]
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON."""
+        told = ("call_id", "attempt", "at", "event", "data")
+        return {name: getattr(self, name) for name in told}
 
 
 class Spool:

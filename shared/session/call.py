@@ -23,6 +23,7 @@ from shared.prompts import Prompts
 from shared.records.spool import Spool
 from shared.session.attributes import publish
 from shared.session.lifeline import Lifeline
+from shared.session.replies import Replies
 from shared.session.resume import Past
 from shared.session.speech import SpeechAhead
 from shared.telemetry.redaction import Redactor
@@ -49,6 +50,7 @@ class Call:
         past: Of a call that lost its agent; `None` once its new agent has taken it up.
         greeting: The first sentence, already being spoken into frames; `None` once used.
         arrived: Set when the caller is in the room and known, or is waited for no longer.
+        ending: The outcome once the agent says its goodbye: who hangs up meanwhile changes nothing.
         due: Set when the agent has something to say.
         swapped: Plugins that took the place of the session's own while the call runs, by slot.
         history: What was said before this agent took the session over; `None` for the first agent.
@@ -79,6 +81,7 @@ class Call:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: Outcome | None = None
+    ending: Outcome | None = None
     failing: bool = False
     handoffs: list[str] = field(default_factory=list)
     swapped: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +103,8 @@ class Call:
 
     async def enter(self, session: AgentSession[Call]) -> None:
         """Say what an agent says first: the greeting, or a word of taking over, from another agent or from one that was lost."""
+        if not isinstance(session.output.transcription, Replies):
+            session.output.transcription = Replies(self.record, session.output.transcription)
         opening = self.opening
         if opening != "greeting" or self.greeting is not None:
             self.due.set()
@@ -185,6 +190,7 @@ class Call:
 
     def end_after(self, session: AgentSession[Call], sentence: str, outcome: Outcome) -> None:
         """Say a last sentence, then end the call with `outcome`. Returns at once: a tool must not wait for its own turn."""
+        self.ending = outcome
         self.begin(self._end_after(session, sentence, outcome))
 
     def fail(self, session: AgentSession[Call], code: str, *, provider: str) -> None:
@@ -205,6 +211,8 @@ class Call:
 
     def leave(self, outcome: Outcome, *, code: str | None = None) -> None:
         """End the call without a word, as when the caller has gone. Returns at once."""
+        if outcome == "abandoned" and self.ending is not None:
+            outcome = self.ending
         if not self.failing:
             self.begin(self.finish(outcome, code=code))
 

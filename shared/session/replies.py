@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from livekit.agents.voice.io import TextOutput
 
-from shared.session.call import Call
+from shared.records.spool import Spool
 
 
 class Replies(TextOutput):
     """Writes each reply to the record once its words are there, on their way to the room. The turn that follows says that it was heard."""
 
-    def __init__(self, call: Call, room: TextOutput | None) -> None:
+    def __init__(self, record: Spool, room: TextOutput | None) -> None:
         super().__init__(label="Records", next_in_chain=room)
-        self._call = call
+        self._record = record
         self._text = ""
 
     async def capture_text(self, text: str) -> None:
@@ -23,6 +23,6 @@ class Replies(TextOutput):
     def flush(self) -> None:
         text, self._text = self._text.strip(), ""
         if text:
-            self._call.record.append("reply", text=text)
+            self._record.append("reply", text=text)
         if self.next_in_chain is not None:
             self.next_in_chain.flush()

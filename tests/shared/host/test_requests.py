@@ -63,6 +63,7 @@ async def answered(
             busy=lambda: False,
             lkapi=lambda: lkapi,
             lines=lines,
+            reads=records,
         )
         async with lines.open():
             await offers.answer(
