@@ -42,6 +42,11 @@ explain: ## Say where each value of a call comes from, and what of METADATA is r
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"
 	@$(SWITCHBOARD) explain
 
+.PHONY: gateway
+gateway: ## Serve frontends and the page to talk to an agent
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) gateway
+
 .PHONY: doctor
 doctor: ## Look for what would keep ENV from working: variables, keys, servers, network
 	$(INSTALL) local
@@ -52,9 +57,18 @@ doctor: ## Look for what would keep ENV from working: variables, keys, servers, 
 install: ## Set .venv up for development
 	$(INSTALL) dev
 
+.PHONY: setup-browser
+setup-browser: ## Install what tests/browser needs: Debian's headless Chromium, packages of npm
+	@command -v chromium-headless-shell > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium-headless-shell > /dev/null; }
+	@npm ci --no-audit --no-fund --loglevel=error --prefix tests/browser > /dev/null
+
 .PHONY: test
 test: install check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
-	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest -n 2 --dist loadscope
+	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest -n 2 --dist loadscope --ignore=tests/browser
+
+.PHONY: test-browser
+test-browser: install ## Test the page in Debian's Chromium; make setup-browser once
+	@SWITCHBOARD_ARGS= $(VENV)/python -m pytest tests/browser
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files

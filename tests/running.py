@@ -198,7 +198,7 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def held(var: Path) -> Iterator[HeldStack]:
     """The stack of these tests; it does not meet a `make run` beside them."""
-    held = hold(var / "run", ports=Ports(), progress=lambda _: None)
+    held = hold(var / "run", ports=Ports(), with_gateway=True, progress=lambda _: None)
     yield held
     held.close()
 

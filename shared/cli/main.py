@@ -265,6 +265,37 @@ def doctor(as_json: AsJson = False, env: Env = None) -> None:
 
 
 @app.command()
+def gateway(
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            envvar="SWITCHBOARD_AGENT", help="Agents that may be called, with commas; all without."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 is a free one.")] = 8080,
+    new_key: Annotated[
+        str | None,
+        typer.Option(help="Make an API key with these scopes (dispatch,calls) and print it."),
+    ] = None,
+    env: Env = None,
+) -> None:
+    """Serve frontends: tokens, dispatches, rooms, records, and a page to talk to an agent.
+
+    \b
+    switchboard gateway                       in local nobody has to sign in, on this machine only
+    switchboard gateway --new-key dispatch,calls
+    """  # noqa: D301 (as above)
+    from shared.cli import gateway as verb
+
+    if new_key is not None:
+        verb.new_key(new_key)
+        return
+    names = tuple(name.strip() for name in (agent or "").split(",") if name.strip())
+    verb.gateway(Settings.read(env=env), names, host=host, port=port)
+
+
+@app.command()
 def top(as_json: AsJson = False, env: Env = None) -> None:
     """Show hosts, agents, calls that run and what was refused in the last hour, every two seconds until Ctrl-C.
 

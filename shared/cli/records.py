@@ -7,13 +7,11 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from shared.config.environment import Settings
 from shared.errors import DispatchError
 from shared.records.calls import CallSummary, remedy
 from shared.records.ingest import Ingester
-from shared.records.spool import Event
 from shared.records.store import Store
 
 
@@ -37,7 +35,7 @@ def list_calls(settings: Settings, *, limit: int, as_json: bool) -> None:
     with opened(settings) as store:
         found = store.newest(limit)
     if as_json:
-        print(json.dumps([as_object(one) for one in found], default=_text))
+        print(json.dumps([one.as_object() for one in found], default=_text))
         return
     for one in found:
         print(
@@ -63,10 +61,10 @@ def show(settings: Settings, name: str, *, as_json: bool) -> None:
         dispatches, events = store.dispatches(found.call_id), store.events(found.call_id)
     if as_json:
         whole = {
-            **as_object(found),
+            **found.as_object(),
             "dispatches": dispatches,
             "remedy": remedy(found.code),
-            "events": [_plain(e) for e in events],
+            "events": [e.as_object() for e in events],
         }
         print(json.dumps(whole, default=_text, ensure_ascii=False))
         return
@@ -86,26 +84,11 @@ def export(settings: Settings) -> None:
     """Print every event of every call, one JSON object a line, the oldest call first."""
     with opened(settings) as store:
         for event in store.export():
-            print(json.dumps(_plain(event), default=_text, ensure_ascii=False))
-
-
-def as_object(call: CallSummary) -> dict[str, Any]:
-    """A call as `--json` prints it."""
-    return {**vars(call), "joined_s": call.joined_s}
+            print(json.dumps(event.as_object(), default=_text, ensure_ascii=False))
 
 
 def _end(call: CallSummary) -> str:
     return f"{call.outcome or 'no outcome yet'}{f' ({call.code})' if call.code else ''}"
-
-
-def _plain(event: Event) -> dict[str, Any]:
-    return {
-        "call_id": event.call_id,
-        "attempt": event.attempt,
-        "at": event.at,
-        "event": event.event,
-        "data": event.data,
-    }
 
 
 def _short(value: object) -> str:

@@ -14,7 +14,8 @@ from shared.config.endpoints import check_endpoints, local_endpoints
 from shared.config.environment import LIVEKIT, LOCAL, PROVIDER_KEYS, Settings
 from shared.config.snapshot import Snapshot
 from shared.errors import StackError
-from shared.local.stack import HeldStack, Ports, hold
+from shared.gateway.page import build_page
+from shared.local.stack import HeldStack, Ports, find, hold
 
 REACH_LIMIT_S = 5.0
 
@@ -72,6 +73,8 @@ def prepare(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
     if held is None or settings.has_livekit:
         check_reachable(livekit["LIVEKIT_URL"])
     _say_where(settings, snapshot, livekit["LIVEKIT_URL"], endpoints)
+    if held is not None and held.stack.gateway_url:
+        print(f"talk to it in a browser: {held.stack.gateway_url}", file=sys.stderr)
     return settings.for_host(
         livekit=livekit,
         keys=keys,
@@ -84,10 +87,16 @@ def prepare(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _hold(settings: Settings, snapshot: Snapshot) -> HeldStack:
+    if not settings.has_livekit and find(settings.var / "run") is None:
+        try:
+            build_page(lambda line: print(line, file=sys.stderr))
+        except StackError as err:
+            print(f"without the page: {err}", file=sys.stderr)
     return hold(
         settings.var / "run",
         ports=Ports(**snapshot.server.stack),
         with_server=not settings.has_livekit,
+        with_gateway=not settings.has_livekit,
         progress=lambda line: print(line, file=sys.stderr),
     )
 

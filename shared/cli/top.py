@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from shared.cli.records import as_object, opened
+from shared.cli.records import opened
 from shared.config.environment import Settings
 from shared.records.overview import Overview, look
 
@@ -90,5 +90,5 @@ def _as_object(seen: Overview) -> dict[str, object]:
     return {
         "hosts": [vars(host) for host in seen.hosts],
         "agents": [vars(agent) for agent in seen.agents],
-        "live": [as_object(call) for call in seen.live],
+        "live": [call.as_object() for call in seen.live],
     }

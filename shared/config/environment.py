@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "local"
 
 RECORDS_URL = "SWITCHBOARD_RECORDS_URL"
+GATEWAY = ("SWITCHBOARD_GATEWAY_", "SWITCHBOARD_API_KEYS")
 LIVEKIT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 PROVIDER_KEYS = {
     "assemblyai": ("ASSEMBLYAI_API_KEY",),
@@ -195,7 +196,7 @@ def become(environ: Mapping[str, str]) -> None:
 
 def _local(environ: Mapping[str, str]) -> dict[str, str]:
     """What an exported address brings with it; nothing where none is exported."""
-    kept: dict[str, str] = {}
+    kept = {name: value for name, value in environ.items() if name.startswith(GATEWAY)}
     if environ.get("LIVEKIT_URL"):
         kept |= {name: environ[name] for name in LIVEKIT if environ.get(name)}
     if environ.get("OPENAI_BASE_URL"):

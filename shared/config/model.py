@@ -55,6 +55,7 @@ class Stack(_Strict):
     livekit: int = Field(ge=0, le=65535)
     media: int = Field(ge=0, le=65535)
     providers: int = Field(ge=0, le=65535)
+    gateway: int = Field(ge=0, le=65535)
 
 
 class Server(_Strict):

@@ -152,10 +152,13 @@ def _run(words: list[str], environ: Mapping[str, str], progress: Progress) -> No
     progress(f"  done after {time.monotonic() - began:.0f} s")
 
 
-def configuration(port: int, media_port: int, key: str, secret: str) -> str:
-    """The server's config, as YAML (JSON is YAML): on 127.0.0.1 only, one UDP port, no request to the outside."""
+def configuration(
+    port: int, media_port: int, key: str, secret: str, *, webhook: str | None = None
+) -> str:
+    """The server's config, as YAML (JSON is YAML): on 127.0.0.1 only, one UDP port, no request to the outside but to `webhook`."""
     return json.dumps(
         {
+            **({"webhook": {"api_key": key, "urls": [webhook]}} if webhook else {}),
             "port": port,
             "bind_addresses": ["127.0.0.1"],
             "keys": {key: secret},
@@ -178,11 +181,11 @@ def configuration(port: int, media_port: int, key: str, secret: str) -> str:
     )
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = "/") -> bool:
     """Whether the server on this port says it is healthy. Its exit code says nothing: it is 0 on a wrong config too."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"http://127.0.0.1:{port}/", timeout=1) as answer:
+        with direct.open(f"http://127.0.0.1:{port}{path}", timeout=1) as answer:
             healthy: bool = answer.status == 200
             return healthy
     except OSError:

@@ -39,16 +39,17 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP port of LiveKit, UDP port of its media, TCP port of the stand-ins; 0 is a free one."""
+    """TCP port of LiveKit, UDP port of its media, TCP ports of the stand-ins and the gateway; 0 is a free one."""
 
     livekit: int = 0
     media: int = 0
     providers: int = 0
+    gateway: int = 0
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: addresses, keys and processes. `livekit_*` are empty where it runs without a server."""
+    """A running stack: addresses, keys and processes. `livekit_*` are empty where it runs without a server, `gateway_url` where without one."""
 
     livekit_url: str
     livekit_api_key: str
@@ -58,6 +59,7 @@ class Stack:
     supervisor_pid: int
     server_pid: int | None
     providers_pid: int
+    gateway_url: str = ""
 
 
 class HeldStack:
@@ -82,8 +84,15 @@ def find(run_dir: Path) -> Stack | None:
         return None
 
 
-def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Progress) -> HeldStack:
-    """Join the running stack of this folder, or start one.
+def hold(
+    run_dir: Path,
+    *,
+    ports: Ports,
+    with_server: bool = True,
+    with_gateway: bool = False,
+    progress: Progress,
+) -> HeldStack:
+    """Join the running stack of this folder, or start one. One that runs stays as it is, with or without a gateway.
 
     Raises:
         StackError: A set port is in use, the server cannot be built, or the stack does not come up; says what would help.
@@ -103,7 +112,7 @@ def hold(run_dir: Path, *, ports: Ports, with_server: bool = True, progress: Pro
         try:
             running = find(run_dir)
             if running is None:
-                running = _start(run_dir, ports, server, environ, progress)
+                running = _start(run_dir, ports, server, with_gateway, environ, progress)
             else:
                 _check_fit(running, ports, with_server)
         except BaseException:
@@ -141,12 +150,22 @@ def _check_fit(running: Stack, ports: Ports, with_server: bool) -> None:
 
 
 def _start(
-    run_dir: Path, ports: Ports, server: Path | None, environ: dict[str, str], progress: Progress
+    run_dir: Path,
+    ports: Ports,
+    server: Path | None,
+    with_gateway: bool,
+    environ: dict[str, str],
+    progress: Progress,
 ) -> Stack:
     progress("starting the local stack" if server else "starting the provider stand-ins")
     began = time.monotonic()
     ready, answer = os.pipe()
-    order = {"run_dir": str(run_dir), "ports": asdict(ports), "server": str(server or "")}
+    order = {
+        "run_dir": str(run_dir),
+        "ports": asdict(ports),
+        "server": str(server or ""),
+        "gateway": with_gateway and server is not None,
+    }
     with open_log(run_dir, "supervisor") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.local.supervisor", json.dumps(order), str(answer)],

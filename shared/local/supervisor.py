@@ -25,7 +25,7 @@ from types import FrameType
 
 import structlog
 
-from shared.config.environment import ROOT, process_environment
+from shared.config.environment import RECORDS_URL, ROOT, process_environment
 from shared.errors import StackError
 from shared.local import livekit
 from shared.local.stack import ALIVE, HOLDERS, STACK_FILE, Stack, open_log
@@ -62,7 +62,7 @@ class Child:
 class Supervisor:
     """Owns the children from their start to their end. All of them are started by the main thread: a child dies with the thread that made it."""
 
-    def __init__(self, run_dir: Path, ports: dict[str, int], server: str) -> None:
+    def __init__(self, run_dir: Path, ports: dict[str, int], server: str, gateway: bool) -> None:
         self._run_dir = run_dir
         self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=RESTARTS)
@@ -71,6 +71,9 @@ class Supervisor:
         self._livekit_port = _port(ports["livekit"], "livekit", socket.SOCK_STREAM) if server else 0
         self._media_port = _port(ports["media"], "media", socket.SOCK_DGRAM) if server else 0
         self._providers_port = _port(ports["providers"], "providers", socket.SOCK_STREAM)
+        self._gateway_port = (
+            _port(ports["gateway"], "gateway", socket.SOCK_STREAM) if gateway else 0
+        )
         given = process_environment()
         environ = {
             name: given[name] for name in given if name in KEPT or name.startswith(KEPT_STARTS)
@@ -84,10 +87,35 @@ class Supervisor:
             )
         ]
         if server:
-            ports_and_keys = (self._livekit_port, self._media_port, self._key, self._secret)
-            environ["LIVEKIT_CONFIG"] = livekit.configuration(*ports_and_keys)
+            config = livekit.configuration(
+                self._livekit_port,
+                self._media_port,
+                self._key,
+                self._secret,
+                webhook=f"http://127.0.0.1:{self._gateway_port}/webhook" if gateway else None,
+            )
             answers = partial(livekit.answers, self._livekit_port)
-            self._children.append(Child("livekit", [server], environ, lambda _: answers()))
+            self._children.append(
+                Child(
+                    "livekit", [server], {**environ, "LIVEKIT_CONFIG": config}, lambda _: answers()
+                )
+            )
+        if gateway:
+            self._children.append(self._gateway(environ, given))
+
+    def _gateway(self, environ: Mapping[str, str], given: Mapping[str, str]) -> Child:
+        """The gateway of this stack's server, as `switchboard gateway` runs it."""
+        words = ["-m", "shared.cli.main", "gateway", "--port", str(self._gateway_port)]
+        ours = {
+            "SWITCHBOARD_VAR": str(self._run_dir.parent),
+            "LIVEKIT_URL": f"ws://127.0.0.1:{self._livekit_port}",
+            "LIVEKIT_API_KEY": self._key,
+            "LIVEKIT_API_SECRET": self._secret,
+        }
+        if RECORDS_URL in given:
+            ours[RECORDS_URL] = given[RECORDS_URL]
+        answers = partial(livekit.answers, self._gateway_port, "/health")
+        return Child("gateway", [sys.executable, *words], {**environ, **ours}, lambda _: answers())
 
     def start(self, is_wanted: Callable[[], bool]) -> Stack:
         """Start all children at once and wait until each is ready.
@@ -112,6 +140,7 @@ class Supervisor:
             supervisor_pid=os.getpid(),
             server_pid=pids.get("livekit"),
             providers_pid=pids["providers"],
+            gateway_url=f"http://127.0.0.1:{self._gateway_port}" if self._gateway_port else "",
         )
 
     def stop_when_released(self) -> None:
@@ -257,7 +286,7 @@ def main() -> None:
     supervisor: Supervisor | None = None
     try:
         try:
-            supervisor = Supervisor(run_dir, order["ports"], order["server"])
+            supervisor = Supervisor(run_dir, order["ports"], order["server"], order["gateway"])
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, supervisor.stop)
             supervisor.stop_when_released()

@@ -59,6 +59,10 @@ class CallSummary:
         """From the first offer to the first agent in the room."""
         return round((self.joined - self.began).total_seconds(), 3) if self.joined else None
 
+    def as_object(self) -> dict[str, object]:
+        """For JSON."""
+        return {**vars(self), "joined_s": self.joined_s}
+
     def add(self, event: Event) -> None:
         """Take one more event into account. Its order and a repetition do not matter: files are read one after the other."""
         at, data = event.at, event.data

@@ -39,7 +39,8 @@ def added(
     """A host of a copy of this repository to which the agents of `added` were added: a folder and a YAML file each. It takes what does not fit."""
     copy = tmp_path_factory.mktemp("repository")
     for folder in ("agents", "shared", "conf"):
-        shutil.copytree(ROOT / folder, copy / folder)
+        made = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
+        shutil.copytree(ROOT / folder, copy / folder, ignore=made)
     files = sorted((Path(__file__).parent / "added").glob("*.yaml"))
     for file in files:
         shutil.copy(file, copy / "conf" / "agent")

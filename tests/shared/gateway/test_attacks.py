@@ -1,0 +1,254 @@
+"""What the gateway answers to whom it should not let in, and to what it should not take."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+
+from shared.config.environment import ROOT
+from shared.gateway.guards import BODY_BYTES
+from shared.gateway.tokens import call_key
+from shared.local.stack import HeldStack
+from shared.records.spool import read_call
+
+SECRET = "a secret of thirty-two characters and more"
+SERVER_KEY = "sb_a-key-of-a-server"
+INTAKE = {"room_config": {"agents": [{"agent_name": "intake", "metadata": "{}"}]}}
+
+
+@dataclass
+class Gateway:
+    """A gateway in staging: nobody gets in without saying who they are."""
+
+    url: str
+    var: Path
+
+    async def ask(
+        self, method: str, path: str, body: object = None, *, bearer: str | None = None
+    ) -> tuple[int, Any]:
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.request(method, self.url + path, json=body, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
+
+    async def token(self, body: object, *, bearer: str | None = None) -> tuple[int, Any]:
+        return await self.ask("POST", "/token", body, bearer=bearer)
+
+
+def bearer(**claims: object) -> str:
+    """A user's token; claims of `None` are left out."""
+    whole = {"sub": "ann", "aud": "switchboard", "exp": time.time() + 3600, **claims}
+    return jwt.encode({k: v for k, v in whole.items() if v is not None}, SECRET)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, held: HeldStack) -> Iterator[Gateway]:
+    var = tmp_path_factory.mktemp("gateway")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    digest = hashlib.sha256(SERVER_KEY.encode()).hexdigest()
+    environ = {
+        "SWITCHBOARD_VAR": str(var),
+        "SWITCHBOARD_ENV": "staging",
+        "SWITCHBOARD_GATEWAY_SECRET": SECRET,
+        "SWITCHBOARD_API_KEYS": f"{digest}:token",
+        "LIVEKIT_URL": held.stack.livekit_url,
+        "LIVEKIT_API_KEY": held.stack.livekit_api_key,
+        "LIVEKIT_API_SECRET": held.stack.livekit_api_secret,
+        **{f"{name}_API_KEY": "x" for name in ("DEEPGRAM", "CARTESIA", "OPENAI")},
+    }
+    with (var / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shared.cli.main", "gateway", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stderr=log,
+        )
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert process.poll() is None, (var / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            break
+    yield Gateway(f"http://127.0.0.1:{port}", var)
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        pytest.param(None, "send Authorization", id="none"),
+        pytest.param("not-a-token", "DecodeError", id="nonsense"),
+        pytest.param(jwt.encode({"sub": "ann"}, "x" * 32), "InvalidSignature", id="forged"),
+        pytest.param(bearer(exp=time.time() - 60), "ExpiredSignature", id="expired"),
+        pytest.param(bearer(exp=None), "MissingRequiredClaim", id="without an end"),
+        pytest.param(bearer(aud="another"), "InvalidAudience", id="other audience"),
+        pytest.param(bearer(rooms="all"), "no list", id="odd rooms"),
+        pytest.param("sb_unknown", "API key is not known", id="unknown key"),
+        pytest.param(
+            jwt.encode({"sub": "ann", "aud": "switchboard"}, "", algorithm="none"),
+            "InvalidAlgorithm",
+            id="unsigned",
+        ),
+    ],
+)
+async def test_who_is_not_known_gets_401(gateway: Gateway, given: str | None, why: str) -> None:
+    """With what is wrong, without what was sent."""
+    status, told = await gateway.token(INTAKE, bearer=given)
+    assert (status, told["code"]) == (401, "auth.unknown")
+    assert why in told["detail"]
+    assert given is None or given not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "pointer", "code"),
+    [
+        ('{"user_id": "somebody-else"}', "/user_id", "metadata.closed"),
+        ('{"data": {"vip": true}}', "/data", "metadata.closed"),
+        ('{"user_phone": "12"}', "/user_phone", "metadata.phone"),
+        ('{"colour": "red"}', "/colour", "metadata.unknown"),
+        ('{"config": {"llm.model": "dear"}}', "/config/llm.model", "policy.closed"),
+        ('{"user_name"', "", "metadata.json"),
+    ],
+)
+async def test_what_is_not_open_is_refused_at_its_field(
+    gateway: Gateway, metadata: str, pointer: str, code: str
+) -> None:
+    """The contract's own errors as problem details."""
+    wish = {"room_config": {"agents": [{"agent_name": "intake", "metadata": metadata}]}}
+    status, told = await gateway.token(wish, bearer=bearer())
+    assert status == 422
+    assert [(one["pointer"], one["code"]) for one in told["errors"]] == [(pointer, code)]
+
+
+async def test_agents_that_are_not_there_are_refused(gateway: Gateway) -> None:
+    """A wrong name gets the nearest; none at all, or two, gets the list."""
+    wish = {"room_config": {"agents": [{"agent_name": "intak"}]}}
+    status, told = await gateway.token(wish, bearer=bearer())
+    assert (status, told["code"]) == (404, "agent.unknown")
+    assert "did you mean intake" in told["detail"]
+    two: dict[str, object] = {
+        "room_config": {"agents": [{"agent_name": "intake"}, {"agent_name": "support"}]}
+    }
+    nobody: dict[str, object] = {"room_config": {"agents": [{}]}}
+    for body in ({}, nobody, two):
+        status, told = await gateway.token(body, bearer=bearer())
+        assert (status, told["code"]) == (422, "token.agent")
+
+
+async def test_a_token_says_who_and_tells_nothing(gateway: Gateway, held: HeldStack) -> None:
+    """The user is the one that signed in, attributes of ours are not the browser's to set, and no field rides along."""
+    wish = {
+        "room_name": "lobby",
+        "participant_identity": "somebody-else",
+        "participant_attributes": {"sb.key": "stolen", "sip.phoneNumber": "+1", "seat": "12"},
+        "room_config": {
+            "agents": [{"agent_name": "intake", "metadata": '{"user_name": "Ada Lovelace"}'}]
+        },
+    }
+    status, told = await gateway.token(wish, bearer=bearer(sub="ann"))
+    claims = jwt.decode(
+        told["participant_token"], held.stack.livekit_api_secret, algorithms=["HS256"]
+    )
+    room = claims["video"]["room"]
+    [agent] = claims["roomConfig"]["agents"]
+    [kept] = read_call(gateway.var / "records", call_key(room, "intake"))
+
+    assert status == 201
+    assert claims["sub"].startswith("u-")
+    assert {"sb.key", "sip.phoneNumber"} & claims["attributes"].keys() == set()
+    assert claims["attributes"]["seat"] == "12"
+    assert "Ada" not in json.dumps(claims)
+    assert "ann" not in json.dumps(claims).replace("channel", "")
+    assert agent["attributes"]["sb.key"] == call_key(room, "intake")
+    assert json.loads(kept.data["metadata"]) == {"user_id": "ann", "user_name": "Ada Lovelace"}
+
+
+async def test_a_foreign_room_is_out_of_reach(gateway: Gateway, held: HeldStack) -> None:
+    """The same name is another room for another user, unless the sign-in opens it; scopes close the rest."""
+
+    async def room(who: str) -> str:
+        _, told = await gateway.token({**INTAKE, "room_name": "lobby"}, bearer=who)
+        claims = jwt.decode(
+            told["participant_token"], held.stack.livekit_api_secret, algorithms=["HS256"]
+        )
+        return str(claims["video"]["room"])
+
+    ann, again, ben = [await room(bearer(sub=name)) for name in ("ann", "ann", "ben")]
+    assert ann == again != ben
+    assert await room(bearer(sub="ben", rooms=["lob*"])) == "lobby"
+    status, told = await gateway.ask(
+        "PUT", f"/rooms/{ann}/metadata", {"locale": "es"}, bearer=bearer(sub="ben")
+    )
+    assert (status, told["code"]) == (403, "auth.room")
+    for method, path, body in (
+        ("GET", "/calls", None),
+        ("GET", "/calls/x", None),
+        ("GET", "/dispatches/x", None),
+        ("POST", "/dispatches", {"agent": "intake", "room": "r"}),
+    ):
+        status, told = await gateway.ask(method, path, body, bearer=bearer())
+        assert (status, told["code"]) == (403, "auth.scope")
+
+
+async def test_a_body_that_is_too_long_or_too_slow_is_not_waited_for(gateway: Gateway) -> None:
+    """413 as soon as it is too long, 408 after some seconds."""
+    status, told = await gateway.token({"room_name": "x" * BODY_BYTES}, bearer=bearer())
+    assert (status, told["code"]) == (413, "request.long")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    writer.write(
+        b"POST /token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    )
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert b" 408 " in answer
+
+
+async def test_a_signature_that_is_not_livekits_is_refused(gateway: Gateway) -> None:
+    """Nobody has agents sent by telling that a caller came."""
+    status, told = await gateway.ask("POST", "/webhook", {"event": "participant_joined"})
+    assert (status, told["code"]) == (401, "auth.signature")
+
+
+async def test_a_thousand_requests_at_once_are_all_answered(gateway: Gateway) -> None:
+    """One user gets as many tokens as the rate lets through, then 429 with when to come again; others are served."""
+    own = bearer(sub="eager")
+    limit = aiohttp.TCPConnector(limit=200)
+    async with aiohttp.ClientSession(connector=limit) as client:
+
+        async def ask(who: str, headers: Mapping[str, str] | None = None) -> int:
+            url = f"{gateway.url}/token"
+            given = {"Authorization": f"Bearer {who}", **(headers or {})}
+            async with client.post(url, json=INTAKE, headers=given) as answer:
+                await answer.read()
+                if answer.status == 429:
+                    assert int(answer.headers["Retry-After"]) > 0
+                return answer.status
+
+        found = Counter(await asyncio.gather(*(ask(own) for _ in range(1000))))
+        other = await ask(bearer(sub="patient"))
+
+    assert found == {201: 120, 429: 880}
+    assert other == 201
