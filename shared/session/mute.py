@@ -9,7 +9,7 @@ from livekit.agents import AgentSession, AgentStateChangedEvent
 
 from shared.session.call import Call
 
-FIRST_AUDIO_S = 5.0
+FIRST_AUDIO_S = 8.0
 """From the moment when it has something to say to somebody, to its first sound. LiveKit's plugins try for 10 s and longer."""
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,8 @@ async def watch_first_audio(call: Call, session: AgentSession[Call]) -> None:
     try:
         await call.due.wait()
         await call.arrived.wait()
+        if session.output.audio is None:
+            return  # it writes
         while True:
             try:
                 async with asyncio.timeout(FIRST_AUDIO_S):
