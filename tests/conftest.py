@@ -19,27 +19,24 @@ for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
     del os.environ[variable]
 
 
-WHOLE_CALLS = ("tests/calls", "tests/losses")
+WHOLE_CALLS = ("tests/calls/", "tests/losses/")
 
 
-class _Folders(LoadScopeScheduling):  # type: ignore[misc]
-    """Whole calls share a server, stand-ins and the processor: they run in one process. Others go file by file, in the other one."""
+class _CallsLast(LoadScopeScheduling):  # type: ignore[misc]
+    """Two processes share the files of tests; whole calls come last and in one of them, with the processor to themselves."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        folder = file.rpartition("/")[0]
-        return "calls" if folder in WHOLE_CALLS else file
+        return "whole calls" if nodeid.startswith(WHOLE_CALLS) else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Folders:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _CallsLast:
     """How `make test` spreads tests over two processes."""
-    return _Folders(config, log)
+    return _CallsLast(config, log)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Whole calls are first at the processor: their audio must not be late."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(WHOLE_CALLS):
-        os.nice(max(0, 10 - os.nice(0)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole calls come last."""
+    items.sort(key=lambda item: item.nodeid.startswith(WHOLE_CALLS))
 
 
 @pytest.fixture(autouse=True, scope="session")
