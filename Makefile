@@ -64,7 +64,7 @@ setup-browser: ## Install what tests/browser needs: Debian's headless Chromium, 
 
 .PHONY: test
 test: install check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
-	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser
+	@PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest --ignore=tests/browser
 
 .PHONY: test-browser
 test-browser: install ## Test the page in Debian's Chromium; make setup-browser once
