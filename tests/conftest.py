@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.postgres", "tests.running"]
 
@@ -17,26 +15,6 @@ PREFIXES = ("LIVEKIT_", "SWITCHBOARD_", "OPENAI_", "DEEPGRAM_", "CARTESIA_")
 
 for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
     del os.environ[variable]
-
-
-WHOLE_CALLS = ("tests/calls/", "tests/losses/")
-
-
-class _CallsLast(LoadScopeScheduling):  # type: ignore[misc]
-    """Two processes share the files of tests; whole calls come last and in one of them, with the processor to themselves."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "whole calls" if nodeid.startswith(WHOLE_CALLS) else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _CallsLast:
-    """With `ARGS="-n 2 --dist loadscope --no-loadscope-reorder"`, for somebody in a hurry on an idle machine."""
-    return _CallsLast(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole calls come last."""
-    items.sort(key=lambda item: item.nodeid.startswith(WHOLE_CALLS))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -30,6 +30,9 @@ from shared.records.spool import read_call
 
 READY_S = 90.0
 
+BRISK = "tts.speed=1.4"
+"""How the agents of tests speak: a call takes as long as people talk."""
+
 
 @dataclass
 class RunningHost:
@@ -160,7 +163,7 @@ def start_host(
             env={
                 **os.environ,
                 "SWITCHBOARD_VAR": str(var),
-                "SWITCHBOARD_SET": " ".join(overrides),
+                "SWITCHBOARD_SET": " ".join([BRISK, *overrides]),
                 **environ,
             },
             stdin=subprocess.DEVNULL,

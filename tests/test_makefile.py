@@ -80,7 +80,7 @@ def test_an_exported_value_counts(stub: Path) -> None:
 def test_args_of_test_reach_pytest_whole(stub: Path) -> None:
     """`make test ARGS=…` hands pytest words that it splits itself, and keeps the user's own options."""
     seen, said = make(
-        "--old-file=check", "--old-file=install", "test", f"VENV={stub.parent}",
+        "--old-file=check", "--old-file=install", "--old-file=setup-browser", "test", f"VENV={stub.parent}",
         "ARGS=tests/shared -k 'a or $b'", PYTEST_ADDOPTS="-x",
     )  # fmt: skip
     assert shlex.split(seen["PYTEST_ADDOPTS"]) == ["-x", "tests/shared", "-k", "a or $b"]

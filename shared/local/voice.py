@@ -78,7 +78,7 @@ class Voice:
         )
         init_vad()
         voice = cls(transcriber, PiperVoice(session=session, config=config), Spanish())
-        speech = voice._synthesise("Good morning.", SynthesisConfig())
+        speech = voice._in_english("Good morning.")
         voice._transcribe(speech.sound, speech.rate)
         return voice
 
@@ -109,12 +109,19 @@ class Voice:
         if language and language not in {"en", *self._unspoken}:
             self._unspoken.add(language)
             log.warning("only English and Spanish are spoken here", language=language)
-        config = SynthesisConfig(
-            length_scale=self._piper.config.length_scale / speed, volume=volume
-        )
-        return await _run(self._speaking, lambda: self._synthesise(text, config))
+        return await _run(self._speaking, lambda: self._in_english(text, speed, volume))
 
-    def _synthesise(self, text: str, config: SynthesisConfig) -> Speech:
+    def _in_english(self, text: str, speed: float = 1.0, volume: float = 1.0) -> Speech:
+        """Without Piper's own noise a text sounds the same each time, and what was recognised once is recognised again.
+
+        With it one in thirty sentences is misheard.
+        """
+        config = SynthesisConfig(
+            length_scale=self._piper.config.length_scale / speed,
+            volume=volume,
+            noise_scale=0.0,
+            noise_w_scale=0.0,
+        )
         chunks = [chunk.audio_float_array for chunk in self._piper.synthesize(text, config)]
         sound = np.concatenate([np.empty(0, np.float32), *chunks])
         return Speech(sound, self._piper.config.sample_rate)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.calls.scripts import BYE
 from tests.running import RunningHost
 
 LIMIT_S = 20.0
@@ -32,7 +33,7 @@ def wait_for(host: RunningHost, text: str, *, times: int = 1) -> None:
 
 def greeted(host: RunningHost) -> str:
     """What the agent says first to a caller who hangs up then."""
-    result = host.call("booking", METADATA, "Goodbye.")
+    result = host.call("booking", METADATA, BYE)
     return next(line.text for line in result.transcript if line.role == "agent")
 
 

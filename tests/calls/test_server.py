@@ -10,10 +10,8 @@ from pathlib import Path
 
 from shared.config.environment import ROOT
 from shared.local.stack import HeldStack
+from tests.calls.scripts import BYE
 from tests.running import RunningHost, wait_ready
-
-SAYS = "No, that is all. Goodbye."
-"""One short word alone is not always recognised."""
 
 
 def test_livekits_own_command_serves_an_agent(var: Path, held: HeldStack) -> None:
@@ -36,7 +34,7 @@ def test_livekits_own_command_serves_an_agent(var: Path, held: HeldStack) -> Non
     try:
         described = wait_ready(process, var, path)
         host = RunningHost(process, path, var, held.stack, str(described["deployment"]))
-        result = host.call("support", {"user_id": "77-zulu", "user_name": "Zulu Quill"}, SAYS)
+        result = host.call("support", {"user_id": "77-zulu", "user_name": "Zulu Quill"}, BYE)
 
         assert result.outcome == "completed"
         assert "Zulu" in result.transcript[0].text

@@ -61,4 +61,4 @@ def test_a_call_of_a_lost_machine_goes_on_on_another(
     assert sum(RESUMED in line.text for line in lost.result.transcript) == 1
     assert (call.outcome, call.attempts) == ("completed", 2)
     assert len(saved) == 1
-    assert "order" in saved[0]
+    assert "arrived" in saved[0]
