@@ -180,7 +180,10 @@ export class Call {
   private put(line: Line): void {
     const before = this.lines.find((one) => one.id === line.id);
     if (before) Object.assign(before, line, { at: before.at, final: before.final || line.final });
-    else if (line.text.trim()) this.lines.push(line);
+    else if (line.text.trim()) {
+      this.lines.push(line);
+      if (line.who === "agent") this.turns.line(performance.now());
+    }
     this.options.changed();
   }
 

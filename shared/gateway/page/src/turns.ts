@@ -21,6 +21,7 @@ export class Turns {
   private spoke = 0;
   private agentHeard = 0;
   private onset = 0;
+  private awaited = false;
 
   /** Tell how loud a side is now. */
   level(who: "caller" | "agent", level: number, now: number): void {
@@ -29,15 +30,21 @@ export class Turns {
       this.spoke = now;
       return;
     }
-    const begins = now - this.agentHeard > PAUSE_MS;
+    const begins = this.awaited || now - this.agentHeard > PAUSE_MS;
     this.agentHeard = now;
     if (!begins) return;
+    this.awaited = false;
     this.onset = now;
-    const open = this.all.at(-1);
-    if (open && open.answered === null && now > open.ended) {
+    const open = this.unanswered(now);
+    if (open) {
       open.answered = now;
       this.changed();
     }
+  }
+
+  /** The agent begins a line: its next sound is an answer, also where no pause tells it from what the caller cut short. */
+  line(now: number): void {
+    this.awaited = this.unanswered(now) !== undefined;
   }
 
   /** The caller's final words are known. */
@@ -54,6 +61,11 @@ export class Turns {
 
   typed(now: number): void {
     Object.assign(this.open(), { ended: now });
+  }
+
+  private unanswered(now: number): Turn | undefined {
+    const last = this.all.at(-1);
+    return last && last.answered === null && now > last.ended ? last : undefined;
   }
 
   private open(): Turn {
