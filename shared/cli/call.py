@@ -26,14 +26,17 @@ class Wish:
 
     Attributes:
         turns: A text to speak, or the path of a recording to play.
+        typed: The caller writes what stands on stdin, in a call without sound.
+        timeout_s: `None` as long as it takes.
     """
 
     agent: str
     metadata: str | None
     turns: tuple[str | Path, ...]
     room: str | None
-    timeout_s: float
+    timeout_s: float | None
     as_json: bool
+    typed: bool = False
 
 
 def read_metadata(said: str | None) -> str:

@@ -25,6 +25,7 @@ app = typer.Typer(
 \b
   switchboard run intake            host an agent on this machine
   switchboard call intake           call it from another terminal
+  switchboard console intake        write to it instead
 
 \b
 Exit codes:
@@ -123,6 +124,46 @@ def call(
             room=room,
             timeout_s=timeout,
             as_json=as_json,
+        ),
+    )
+
+
+@app.command()
+def console(
+    agent: Annotated[
+        str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to write to.")
+    ] = None,
+    metadata: Metadata = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
+    ] = False,
+    room: Annotated[
+        str | None,
+        typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
+    ] = None,
+    env: Env = None,
+) -> None:
+    """Write to a running agent, a line a turn, and read what it answers: a call without any sound. Ctrl-D hangs up.
+
+    \b
+    switchboard console intake
+    printf '%s\n' "My order is late." "Yes." | switchboard console intake --json
+
+    Exits with 0 only when the agent answered.
+    """  # noqa: D301 (as above)
+    settings = Settings.read(env=env)
+    from shared.cli import call as verb
+
+    verb.call(
+        settings,
+        verb.Wish(
+            agent=agent or "",
+            metadata=metadata,
+            turns=(),
+            room=room,
+            timeout_s=None,
+            as_json=as_json,
+            typed=True,
         ),
     )
 
