@@ -26,6 +26,7 @@ from shared.session.arrival import meet
 from shared.session.build import Plugins, build_plugins, build_room_options, build_session
 from shared.session.call import Call
 from shared.session.events import follow
+from shared.session.guards import guard
 from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
@@ -201,6 +202,7 @@ async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
         call.greeting = SpeechAhead(plugins.tts, call.render(call.opening))
     session = build_session(call, plugins)
     follow(session, call)
+    guard(session, call)
     agent = await make_agent(call.in_charge, call)
     await session.start(agent, room=call.ctx.room, room_options=build_room_options(call))
     return session

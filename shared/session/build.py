@@ -10,6 +10,7 @@ from livekit.agents.types import NOT_GIVEN
 from shared.config import providers
 from shared.config.snapshot import CallConfig, SessionConfig, Slot
 from shared.session.call import Call
+from shared.session.guards import ANSWER_LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
         vad=plugins.vad,
         turn_handling=cast(TurnHandlingOptions, handling),
         user_away_timeout=config.user_away_timeout,
+        transcription_timeout=ANSWER_LIMIT_S,
     )
 
 
