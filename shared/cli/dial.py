@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import shutil
 import signal
 import sys
@@ -14,7 +13,9 @@ from pathlib import Path
 from threading import Thread
 from typing import TextIO
 
-from shared.cli.call import Wish
+from livekit import rtc
+
+from shared.cli.call import SCRIPT_LIMIT_S, Wish
 from shared.cli.hosts import RunningHost, wait_until_ready
 from shared.cli.server import server_of_host
 from shared.config.environment import Settings
@@ -30,22 +31,25 @@ from shared.metadata.parse import dump
 READY_LIMIT_S = 60.0
 
 
-def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHost) -> None:
-    """Call an agent of `host`.
+def dial(
+    settings: Settings,
+    wish: Wish,
+    metadata: CallMetadata,
+    host: RunningHost,
+    devices: rtc.PlatformAudio | None,
+) -> None:
+    """Call an agent of `host`, by `devices` where a person speaks.
 
     Raises:
         DispatchError: It did not become ready, did not come or did not speak.
         StackError: LiveKit or the local voice is not there.
     """
-    logging.getLogger().addHandler(
-        logging.NullHandler()
-    )  # LiveKit's SDK logs what it is not asked for
     server = server_of_host(settings, host)
-    typing = wish.typed and sys.stdin.isatty()
-    screen = Screen(as_json=wish.as_json, echoed=typing)
-    if typing:
-        screen.say(f"write to {wish.agent}; Ctrl-D hangs up")
-    with _voice(settings, wish, screen) as voice:
+    screen = Screen(as_json=wish.as_json, echoed=wish.typed and sys.stdin.isatty())
+    person = wish.typed or devices is not None
+    if person:
+        screen.say(f"{'write' if wish.typed else 'speak'} to {wish.agent}; Ctrl-D hangs up")
+    with _voice(settings, wish, screen) if not person else contextlib.nullcontext() as voice:
         options = CallOptions(
             agent=wish.agent,
             metadata=dump(metadata),
@@ -57,8 +61,10 @@ def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHo
             turns=wish.turns,
             persona=Persona.of(metadata),
             voice=voice,
-            lines=read_lines(sys.stdin) if wish.typed else None,
-            timeout_s=wish.timeout_s,
+            # a person who speaks hangs up with Ctrl-D; a pipe that is empty at once is no wish to
+            lines=read_lines(sys.stdin) if wish.typed or (person and sys.stdin.isatty()) else None,
+            devices=devices,
+            timeout_s=wish.timeout_s or (None if person else SCRIPT_LIMIT_S),
         )
         try:
             result = asyncio.run(_call(host, options, screen))
@@ -80,7 +86,7 @@ async def _call(host: RunningHost, options: CallOptions, screen: Screen) -> Call
 @contextlib.contextmanager
 def _voice(settings: Settings, wish: Wish, screen: Screen) -> Iterator[Voice | None]:
     """The local voice, started for this call where no stack runs; `None` where nothing is to be spoken."""
-    if wish.typed or (wish.turns and all(isinstance(turn, Path) for turn in wish.turns)):
+    if wish.turns and all(isinstance(turn, Path) for turn in wish.turns):
         yield None
         return
     run_dir = settings.var / "run"

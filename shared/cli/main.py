@@ -95,15 +95,26 @@ def call(
         str | None,
         typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
     ] = None,
+    mic: Annotated[
+        bool | None,
+        typer.Option(
+            "--mic/--no-mic",
+            help="Speak yourself, Ctrl-D hangs up; so it is on a terminal where there is a microphone.",
+        ),
+    ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1.0, help="Seconds after which the caller hangs up.")
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            min=1.0, help="Seconds after which the caller hangs up; 120 where no person calls."
+        ),
+    ] = None,
     env: Env = None,
 ) -> None:
     """Call a running agent: join a room, dispatch the agent with metadata, speak, and show what both sides say.
 
-    Without --text and --wav the caller is a person with a name, a number and a reason (the metadata may say which), who answers what it is
-    asked. Else it says one turn after the other, each when the agent has finished, and hangs up after the last answer.
+    Without --text and --wav, and where you do not speak yourself, the caller is a person with a name, a number and a reason (the metadata
+    may say which), who answers what it is asked. Else it says one turn after the other, each when the agent has finished, and hangs up
+    after the last answer.
 
     \b
     switchboard call intake
@@ -124,6 +135,7 @@ def call(
             room=room,
             timeout_s=timeout,
             as_json=as_json,
+            microphone=mic,
         ),
     )
 

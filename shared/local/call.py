@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from livekit import rtc
+
 from shared.errors import DispatchError
 from shared.local.persona import Persona
 from shared.local.sound import Voice
@@ -49,7 +51,8 @@ class CallOptions:
         deployment: LiveKit's; must equal the host's.
         room: A new room where none is given.
         turns: What the caller says: a text is spoken by `voice`, a path is a WAV file. Without any, `persona` speaks.
-        lines: What the caller writes, in a call without sound.
+        lines: What the caller writes, in a call without sound; with `devices` their end is that of the call.
+        devices: Microphone and loudspeaker, where a person calls.
         timeout_s: From joining to hanging up; `None` as long as it takes.
     """
 
@@ -65,6 +68,7 @@ class CallOptions:
     persona: Persona = field(default_factory=Persona)
     voice: Voice | None = None
     lines: AsyncIterator[str] | None = None
+    devices: rtc.PlatformAudio | None = None
     timeout_s: float | None = 120.0
 
 

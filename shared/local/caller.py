@@ -1,8 +1,10 @@
-"""A call from this machine: the caller is a script, or somebody at the keyboard."""
+"""A call from this machine: the caller is a script, somebody who writes, or a person who speaks."""
 
 from __future__ import annotations
 
 from shared.local.call import CallOptions, CallResult, OnEvent
+from shared.local.connection import Connection
+from shared.local.devices import Person
 from shared.local.keyboard import Keyboard
 from shared.local.script import Script
 
@@ -14,5 +16,9 @@ async def call(options: CallOptions, *, on_event: OnEvent = lambda event: None) 
         StackError: LiveKit or the voice cannot be reached.
         ConfigError: A WAV file cannot be read.
     """
-    caller = Script if options.lines is None else Keyboard
-    return await caller(options, on_event).make()
+    kind: type[Connection] = Script
+    if options.devices is not None:
+        kind = Person
+    elif options.lines is not None:
+        kind = Keyboard
+    return await kind(options, on_event).make()

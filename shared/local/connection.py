@@ -73,6 +73,8 @@ class Connection:
                     await self._dial()
                     if self._sight.joined is not None:
                         await self.converse()
+                if self._sight.gone.is_set():
+                    self._on_event(Step("agent left"))
             except TimeoutError:
                 self._timed_out = True
             await self._see_outcome()
@@ -190,7 +192,6 @@ class Connection:
                     self._answers.append(took)
                 self._on_event(Step("first word" if since is None else "answer", took))
             if gone:
-                self._on_event(Step("agent left"))
                 return False
             quiet_since = max(self._ear.last or 0.0, self._sight.listening_since, after)
             if not self._sight.listening:
