@@ -27,6 +27,8 @@ async def watch_first_audio(call: Call, session: AgentSession[Call]) -> None:
     try:
         await call.due.wait()
         await call.arrived.wait()
+        if session.output.audio is None:
+            return  # it writes
         while True:
             try:
                 async with asyncio.timeout(FIRST_AUDIO_S):

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from datetime import timedelta
 
-from tests.calls.conftest import RunningHost
 from tests.calls.scripts import ADA
+from tests.running import RunningHost
 
 LIMIT_S = 60.0
 SPOKEN_S = 12.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.calls.conftest import Made, RunningHost
+from tests.calls.conftest import Made
 from tests.calls.test_calls import data, said
+from tests.running import RunningHost
 
 
 def test_a_recogniser_whose_words_cannot_be_read(made: Made) -> None:
