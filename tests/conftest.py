@@ -19,13 +19,16 @@ for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
     del os.environ[variable]
 
 
+WHOLE_CALLS = ("tests/calls", "tests/losses")
+
+
 class _Folders(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests of whole calls share a server, stand-ins and hosts: those of a folder run in one process. Others go file by file."""
+    """Whole calls share a server, stand-ins and the processor: they run in one process. Others go file by file, in the other one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
-        return folder if folder in ("tests/calls", "tests/losses") else file
+        return "calls" if folder in WHOLE_CALLS else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Folders:
@@ -35,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Folder
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Whole calls are first at the processor: their audio must not be late."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith("tests/calls"):
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(WHOLE_CALLS):
         os.nice(max(0, 10 - os.nice(0)))
 
 

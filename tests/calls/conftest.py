@@ -62,7 +62,7 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
     """All scripts, begun at once, some calls at a time, on one loop of their own."""
     loop = asyncio.new_event_loop()
     seats = asyncio.Semaphore(AT_ONCE)
-    quiet_seats = asyncio.Semaphore(2)  # a call that fails is mostly silence
+    quiet_seats = asyncio.Semaphore(1)  # a call that fails is mostly silence
     over = Event()
 
     async def make(script: Script) -> CallResult:
