@@ -27,6 +27,11 @@ call: ## Call AGENT with METADATA from a second terminal
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"
 	@$(SWITCHBOARD) call
 
+.PHONY: console
+console: ## Write to AGENT with METADATA instead of speaking, a line a turn
+	$(INSTALL) local "$$SWITCHBOARD_AGENT"
+	@$(SWITCHBOARD) console
+
 .PHONY: dispatch
 dispatch: ## Send AGENT with METADATA into ROOM and see it there
 	$(INSTALL) local "$$SWITCHBOARD_AGENT"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared import registry
 from shared.cli.hosts import RunningHost, find_host, running_hosts
@@ -14,9 +16,13 @@ from shared.config.snapshot import load_snapshot, resolve
 from shared.errors import ConfigError, DispatchError
 from shared.metadata.parse import parse_metadata
 
+if TYPE_CHECKING:
+    from livekit import rtc  # at runtime only where a person may speak: it takes a moment
+
 DEMO = '{"user_id":"demo"}'
 
 START_LIMIT_S = 30.0
+SCRIPT_LIMIT_S = 120.0
 _POLL_S = 0.2
 
 
@@ -26,14 +32,19 @@ class Wish:
 
     Attributes:
         turns: A text to speak, or the path of a recording to play.
+        timeout_s: Without it a person talks as long as it takes, a script `SCRIPT_LIMIT_S`.
+        typed: The caller writes what stands on stdin, in a call without sound.
+        microphone: A person speaks. `None`: where the command runs on a terminal and there is a microphone.
     """
 
     agent: str
     metadata: str | None
     turns: tuple[str | Path, ...]
     room: str | None
-    timeout_s: float
+    timeout_s: float | None
     as_json: bool
+    typed: bool = False
+    microphone: bool | None = False
 
 
 def read_metadata(said: str | None) -> str:
@@ -73,6 +84,9 @@ def call(settings: Settings, wish: Wish) -> None:
         )
     metadata = parse_metadata(read_metadata(wish.metadata), registry.contract(wish.agent))
     _check_turns(wish.turns)
+    # LiveKit's SDK logs what it is not asked for
+    logging.getLogger().addHandler(logging.NullHandler())
+    devices = _devices(wish)
     host = _host(settings, wish.agent)
     if host.snapshot is not None:
         resolve(
@@ -84,7 +98,7 @@ def call(settings: Settings, wish: Wish) -> None:
         )
     from shared.cli.dial import dial
 
-    dial(settings, wish, metadata, host)
+    dial(settings, wish, metadata, host, devices)
 
 
 def _host(settings: Settings, agent: str) -> RunningHost:
@@ -108,6 +122,27 @@ def _is_starting(run_dir: Path) -> bool:
     from shared.local import stack
 
     return not running_hosts(run_dir) and stack.find(run_dir) is not None
+
+
+def _devices(wish: Wish) -> rtc.PlatformAudio | None:
+    """The devices of a person who speaks; `None` where it is somebody else who calls."""
+    if wish.microphone and wish.turns:
+        raise ConfigError(
+            "--mic goes without --text and --wav: either you speak or they do.", code="call.mic"
+        )
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not wish.as_json
+    wanted = at_terminal and not wish.turns if wish.microphone is None else wish.microphone
+    if not wanted:
+        return None
+    from shared.local.devices import open_devices
+
+    devices = open_devices()
+    if devices is None and wish.microphone:
+        raise ConfigError(
+            "--mic: there is no microphone that can be opened here. Leave it out, or say it with --text or make console.",
+            code="call.mic",
+        )
+    return devices
 
 
 def _check_turns(turns: tuple[str | Path, ...]) -> None:

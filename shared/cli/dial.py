@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from threading import Thread
+from typing import TextIO
 
-from shared.cli.call import Wish
+from livekit import rtc
+
+from shared.cli.call import SCRIPT_LIMIT_S, Wish
 from shared.cli.hosts import RunningHost, wait_until_ready
 from shared.cli.server import server_of_host
 from shared.config.environment import Settings
@@ -28,19 +31,25 @@ from shared.metadata.parse import dump
 READY_LIMIT_S = 60.0
 
 
-def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHost) -> None:
-    """Call an agent of `host`.
+def dial(
+    settings: Settings,
+    wish: Wish,
+    metadata: CallMetadata,
+    host: RunningHost,
+    devices: rtc.PlatformAudio | None,
+) -> None:
+    """Call an agent of `host`, by `devices` where a person speaks.
 
     Raises:
         DispatchError: It did not become ready, did not come or did not speak.
         StackError: LiveKit or the local voice is not there.
     """
-    logging.getLogger().addHandler(
-        logging.NullHandler()
-    )  # LiveKit's SDK logs what it is not asked for
     server = server_of_host(settings, host)
-    screen = Screen(as_json=wish.as_json)
-    with _voice(settings, wish.turns, screen) as voice:
+    screen = Screen(as_json=wish.as_json, echoed=wish.typed and sys.stdin.isatty())
+    person = wish.typed or devices is not None
+    if person:
+        screen.say(f"{'write' if wish.typed else 'speak'} to {wish.agent}; Ctrl-D hangs up")
+    with _voice(settings, wish, screen) if not person else contextlib.nullcontext() as voice:
         options = CallOptions(
             agent=wish.agent,
             metadata=dump(metadata),
@@ -52,7 +61,10 @@ def dial(settings: Settings, wish: Wish, metadata: CallMetadata, host: RunningHo
             turns=wish.turns,
             persona=Persona.of(metadata),
             voice=voice,
-            timeout_s=wish.timeout_s,
+            # a person who speaks hangs up with Ctrl-D; a pipe that is empty at once is no wish to
+            lines=read_lines(sys.stdin) if wish.typed or (person and sys.stdin.isatty()) else None,
+            devices=devices,
+            timeout_s=wish.timeout_s or (None if person else SCRIPT_LIMIT_S),
         )
         try:
             result = asyncio.run(_call(host, options, screen))
@@ -72,11 +84,9 @@ async def _call(host: RunningHost, options: CallOptions, screen: Screen) -> Call
 
 
 @contextlib.contextmanager
-def _voice(
-    settings: Settings, turns: tuple[str | Path, ...], screen: Screen
-) -> Iterator[Voice | None]:
+def _voice(settings: Settings, wish: Wish, screen: Screen) -> Iterator[Voice | None]:
     """The local voice, started for this call where no stack runs; `None` where nothing is to be spoken."""
-    if turns and all(isinstance(turn, Path) for turn in turns):
+    if wish.turns and all(isinstance(turn, Path) for turn in wish.turns):
         yield None
         return
     run_dir = settings.var / "run"
@@ -90,11 +100,31 @@ def _voice(
         held.close()
 
 
+async def read_lines(file: TextIO) -> AsyncIterator[str]:
+    """Lines as they are written, to the end of the file.
+
+    A thread reads, since not every file can be waited for. It is left behind where a call ends first: nobody can wake it.
+    """
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError):  # the call, and its loop, is over
+            for line in file:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    Thread(target=read, daemon=True, name="stdin").start()
+    while (line := await lines.get()) is not None:
+        yield line
+
+
 class Screen:
     """What a person sees of a call: words on stdout, times and progress on stderr; with `as_json` all but the object on stderr."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, echoed: bool = False) -> None:
         self._as_json = as_json
+        self._echoed = echoed
         self._words = sys.stderr if as_json else sys.stdout
         self._live = self._words.isatty()
         self._unfinished = False
@@ -107,6 +137,8 @@ class Screen:
         if isinstance(event, Step):
             after = "" if event.seconds is None else f" after {event.seconds:.2f} s"
             self.say(f"  {event.name}{after}")
+        elif event.role == "caller" and self._echoed:
+            pass  # the terminal has shown it as it was typed
         elif event.final:
             self._clear()
             print(f"{event.role}: {event.text}", file=self._words, flush=True)

@@ -14,6 +14,13 @@ Env = Annotated[
         envvar="SWITCHBOARD_ENV", help="local, dev, staging or prod; local where none is given."
     ),
 ]
+Metadata = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SWITCHBOARD_METADATA",
+        help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 dispatches = typer.Typer(

@@ -10,7 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from shared.cli.groups import AsJson, Env, dispatches, records, rooms
+from shared.cli.callers import call, console
+from shared.cli.groups import AsJson, Env, Metadata, dispatches, records, rooms
 from shared.config.environment import Settings
 from shared.errors import ConfigError, SwitchboardError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 \b
   switchboard run intake            host an agent on this machine
   switchboard call intake           call it from another terminal
+  switchboard console intake        write to it instead
 
 \b
 Exit codes:
@@ -35,14 +37,6 @@ Exit codes:
   130  Ctrl-C
 """,
 )
-
-Metadata = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SWITCHBOARD_METADATA",
-        help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
-    ),
-]
 
 app.add_typer(dispatches, name="dispatches")
 app.add_typer(rooms, name="room")
@@ -73,58 +67,8 @@ def run(
     verb.run(settings, tuple(name.strip() for name in (agents or "").split(",") if name.strip()))
 
 
-@app.command()
-def call(
-    agent: Annotated[
-        str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to call.")
-    ] = None,
-    metadata: Metadata = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(help="What to say, one turn each; repeatable. The local voice speaks it."),
-    ] = None,
-    wav: Annotated[
-        list[Path] | None,
-        typer.Option(help="A recording to play as a turn; repeatable, in place of --text."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
-    ] = False,
-    room: Annotated[
-        str | None,
-        typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=1.0, help="Seconds after which the caller hangs up.")
-    ] = 120.0,
-    env: Env = None,
-) -> None:
-    """Call a running agent: join a room, dispatch the agent with metadata, speak, and show what both sides say.
-
-    Without --text and --wav the caller is a person with a name, a number and a reason (the metadata may say which), who answers what it is
-    asked. Else it says one turn after the other, each when the agent has finished, and hangs up after the last answer.
-
-    \b
-    switchboard call intake
-    switchboard call intake --metadata '{"user_id":"12345","user_name":"Ada Lovelace"}'
-    switchboard call support --text "Where is my order?" --text "Thank you, goodbye." --json
-
-    Exits with 0 only when the agent spoke.
-    """  # noqa: D301 (as above)
-    settings = Settings.read(env=env)
-    from shared.cli import call as verb
-
-    verb.call(
-        settings,
-        verb.Wish(
-            agent=agent or "",
-            metadata=metadata,
-            turns=(*(text or ()), *(wav or ())),
-            room=room,
-            timeout_s=timeout,
-            as_json=as_json,
-        ),
-    )
+app.command()(call)
+app.command()(console)
 
 
 @app.command()

@@ -20,6 +20,8 @@ REFERENCE = "sb.ref"
 """On one whose metadata is in the records; on a caller who came with a token."""
 AGENT = "sb.agent"
 """On a caller who came with a token: the agent it wants."""
+TYPED = "sb.typed"
+"""On a dispatch whose caller writes and reads: nothing is heard and nothing spoken."""
 
 
 def agent_identity(room: str, agent: str, key: str, attempt: int) -> str:

@@ -23,9 +23,10 @@ from shared.metadata import merge
 from shared.prompts import Prompts
 from shared.records.spool import Spool
 from shared.session.arrival import meet
-from shared.session.build import Plugins, build_plugins, build_session
+from shared.session.build import Plugins, build_plugins, build_room_options, build_session
 from shared.session.call import Call
 from shared.session.events import follow
+from shared.session.guards import guard
 from shared.session.lifeline import Lifeline
 from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
@@ -197,11 +198,13 @@ async def _is_late(ctx: JobContext, agent: str, attributes: Mapping[str, str]) -
 
 async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
     """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
-    if plugins.tts is not None and call.opening is not None:
+    if plugins.tts is not None and call.opening is not None and not call.typed:
         call.greeting = SpeechAhead(plugins.tts, call.render(call.opening))
     session = build_session(call, plugins)
     follow(session, call)
-    await session.start(await make_agent(call.in_charge, call), room=call.ctx.room)
+    guard(session, call)
+    agent = await make_agent(call.in_charge, call)
+    await session.start(agent, room=call.ctx.room, room_options=build_room_options(call))
     return session
 
 

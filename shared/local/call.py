@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from livekit import rtc
 
 from shared.errors import DispatchError
 from shared.local.persona import Persona
@@ -49,7 +51,9 @@ class CallOptions:
         deployment: LiveKit's; must equal the host's.
         room: A new room where none is given.
         turns: What the caller says: a text is spoken by `voice`, a path is a WAV file. Without any, `persona` speaks.
-        timeout_s: From joining to hanging up.
+        lines: What the caller writes, in a call without sound; with `devices` their end is that of the call.
+        devices: Microphone and loudspeaker, where a person calls.
+        timeout_s: From joining to hanging up; `None` as long as it takes.
     """
 
     agent: str
@@ -63,7 +67,9 @@ class CallOptions:
     turns: Sequence[str | Path] = ()
     persona: Persona = field(default_factory=Persona)
     voice: Voice | None = None
-    timeout_s: float = 120.0
+    lines: AsyncIterator[str] | None = None
+    devices: rtc.PlatformAudio | None = None
+    timeout_s: float | None = 120.0
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.local.auth import holds_key
 from shared.local.faults import FAULTS, abort
 from shared.local.pcm import ENCODINGS, Resampler, Samples, wav_header
-from shared.local.phrases import phrases
+from shared.local.phrases import phrases, word_times
 from shared.local.voice import VOICE, Voice
 
 log = structlog.get_logger(__name__)
 
 _STRUCTURED_SINCE = "2026-03-01"
 _PIECE_S = 0.1
-_QUIET = 0.01
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s*$")
 
 
@@ -109,7 +108,7 @@ async def _take(
         return
     context = contexts.get(wanted.context_id)
     if context is None or context.task.done():
-        context = contexts[wanted.context_id] = _Context(request, ws, wanted.context_id)
+        context = contexts[wanted.context_id] = _Context(request, ws, wanted.context_id, text)
     context.add(wanted)
 
 
@@ -120,11 +119,14 @@ class _Cut(Exception):
 class _Context:
     """One stream of speech, from texts that come in pieces."""
 
-    def __init__(self, request: web.Request, ws: web.WebSocketResponse, context_id: str) -> None:
+    def __init__(
+        self, request: web.Request, ws: web.WebSocketResponse, context_id: str, first: str
+    ) -> None:
         self._request = request
         self._ws = ws
         self._id = context_id
-        self._fault = request.app[FAULTS].take("tts")
+        self._fault = request.app[FAULTS].take("tts", first)
+        self._garbled = False
         self._texts: asyncio.Queue[_Request] = asyncio.Queue()
         self._spoken_s = 0.0
         self._flushes = itertools.count(1)
@@ -189,13 +191,12 @@ class _Context:
         began = time.monotonic()
         async for phrase, sound in _phrases(self._request.app[VOICE], text, wanted):
             if wanted.add_timestamps:
-                times = _word_times(phrase, sound, form.sample_rate, self._spoken_s)
+                times = word_times(phrase, sound, form.sample_rate, self._spoken_s)
                 await self._send(
                     type="timestamps", word_timestamps=times, done=False, status_code=206
                 )
             for at in range(0, len(sound), piece):
-                part = sound[at : at + piece]
-                self._strike()
+                part = await self._strike(sound[at : at + piece])
                 await self._send(
                     type="chunk",
                     data=base64.b64encode(ENCODINGS[form.encoding](part).tobytes()).decode(),
@@ -205,16 +206,28 @@ class _Context:
                 )
                 self._spoken_s += len(part) / form.sample_rate
 
-    def _strike(self) -> None:
+    async def _strike(self, part: Samples) -> Samples:
+        """Do what was ordered, when its time has come; what is sent in place of `part`."""
         fault = self._fault
-        if fault is None or fault.kind not in ("hang", "drop") or self._spoken_s < fault.after_s:
-            return
-        if fault.kind == "drop":
-            abort(self._request)
+        if fault is None or fault.kind == "delay" or self._spoken_s < fault.after_s:
+            return part
+        match fault.kind:
+            case "silence":
+                return np.zeros_like(part)
+            case "malformed":
+                self._garbled = True
+                return part
+            case "drop":
+                abort(self._request)
+            case "error":
+                await self._ws.send_json(_error(self._request, 500, "Failed on order.", self._id))
+            case "half":
+                await self._send(type="done", done=True, status_code=200)
         raise _Cut
 
     async def _send(self, **fields: Any) -> None:
-        await self._ws.send_json({**fields, "context_id": self._id})
+        text = json.dumps({**fields, "context_id": self._id})
+        await self._ws.send_str(text[: len(text) // 2] if self._garbled else text)
 
 
 async def _bytes(request: web.Request) -> web.StreamResponse:
@@ -246,21 +259,6 @@ async def _phrases(
         )
         resampler = Resampler(speech.rate, wanted.output_format.sample_rate)
         yield phrase, np.concatenate([resampler.push(speech.sound), resampler.flush()])
-
-
-def _word_times(phrase: str, sound: Samples, rate: int, offset_s: float) -> dict[str, list[Any]]:
-    """Where each word of a phrase is heard, by its length: Piper gives no times."""
-    words = phrase.split()
-    loud = np.flatnonzero(np.abs(sound) > _QUIET)
-    first, last = (loud[0], loud[-1] + 1) if len(loud) else (0, len(sound))
-    sizes = [len(word) + (3 if word[-1] in ",.;:?!" else 1) for word in words]
-    ends = np.cumsum(sizes) / sum(sizes) * (last - first) + first
-    starts = np.concatenate([[first], ends[:-1]])
-    return {
-        "words": words,
-        "start": [round(float(at) / rate + offset_s, 3) for at in starts],
-        "end": [round(float(at) / rate + offset_s, 3) for at in ends],
-    }
 
 
 def _version(request: web.Request) -> str:

@@ -51,6 +51,7 @@ class Stream(ABC):
         self._request = request
         self._odd = b""
         self._silent = False
+        self._garbled = False
 
     @abstractmethod
     def read(self, query: Mapping[str, str]) -> tuple[int, Thresholds]:
@@ -63,12 +64,16 @@ class Stream(ABC):
     async def report(self, turn: TurnEvent) -> None: ...
 
     @abstractmethod
+    async def complain(self) -> None:
+        """Report an error of its own, as the provider does."""
+
+    @abstractmethod
     async def obey(self, kind: object, message: Mapping[str, Any]) -> bool:
         """Do what a control message says. False: it was the last."""
 
     async def run(self, fault: Fault | None) -> None:
         """Serve until either side closes."""
-        strike = self._arm(fault)
+        strike = None if fault is None else asyncio.create_task(self._strike(fault))
         try:
             await self.greet()
             async for message in self.ws:
@@ -101,7 +106,8 @@ class Stream(ABC):
 
     async def send(self, **fields: Any) -> None:
         if not self._silent and not self.ws.closed:
-            await self.ws.send_json(fields)
+            text = json.dumps(fields)
+            await self.ws.send_str(text[: len(text) // 2] if self._garbled else text)
 
     async def _take(self, text: str) -> bool:
         try:
@@ -111,17 +117,22 @@ class Stream(ABC):
             kind, message = None, {}
         return await self.obey(kind, message)
 
-    def _arm(self, fault: Fault | None) -> asyncio.TimerHandle | None:
-        """Set the fault's clock."""
-        loop = asyncio.get_running_loop()
-        if fault is not None and fault.kind == "drop":
-            return loop.call_later(fault.after_s, abort, self._request)
-        if fault is not None and fault.kind == "hang":
-            return loop.call_later(fault.after_s, self._fall_silent)
-        return None
-
-    def _fall_silent(self) -> None:
-        self._silent = True
+    async def _strike(self, fault: Fault) -> None:
+        """Do what was ordered, when its time has come."""
+        if fault.kind == "delay":
+            return
+        await asyncio.sleep(fault.after_s)
+        match fault.kind:
+            case "drop":
+                abort(self._request)
+            case "hang" | "silence":
+                self._silent = True
+            case "malformed":
+                self._garbled = True
+            case "error":
+                await self.complain()
+            case "half":
+                await self.ws.close()
 
 
 async def serve(request: web.Request, kind: type[Stream]) -> web.StreamResponse:
@@ -129,7 +140,7 @@ async def serve(request: web.Request, kind: type[Stream]) -> web.StreamResponse:
     request_id = str(uuid.uuid4())
     if not holds_key(request, "Token", "Bearer"):
         return _refusal(request_id, 401, "INVALID_AUTH", "Invalid credentials.")
-    fault = request.app[FAULTS].take("listen")
+    fault = request.app[FAULTS].take("listen", request.query_string)
     if fault is not None and fault.kind == "refuse":
         return _refusal(request_id, fault.status or 503, "FAULT", "Refused on order.")
     try:

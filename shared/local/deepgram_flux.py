@@ -60,6 +60,11 @@ class _Flux(Stream):
     async def greet(self) -> None:
         await self._tell(type="Connected", request_id=self.request_id)
 
+    async def complain(self) -> None:
+        """An error of Flux is the end of the stream."""
+        await self._tell(type="Error", code="INTERNAL_SERVER_ERROR", description="On order.")
+        await self.ws.close()
+
     async def obey(self, kind: object, message: Mapping[str, Any]) -> bool:
         if kind == "CloseStream":
             await self.hear_rest()

@@ -97,6 +97,10 @@ class _Nova(Stream):
             await self.send(type="UtteranceEnd", channel=[0, 1], last_word_end=self._gap_from)
             self._gap_from = None
 
+    async def complain(self) -> None:
+        """Nova says so and goes on."""
+        await self.send(type="Error", variant="InternalError", description="On order.")
+
     async def obey(self, kind: object, message: Mapping[str, Any]) -> bool:
         if kind == "CloseStream":
             await self.hear_rest()

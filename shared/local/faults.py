@@ -4,12 +4,17 @@
     DELETE /_faults                                                                  -> 204, all well again
 
 An order counts uses of its endpoint, not connections, since plugins open connections ahead: a socket of `listen`, a context of
-`tts`, a completion of `chat`. The first `skip` uses stay well, the next `times` are hit (`null`: all).
+`tts`, a completion of `chat`. The first `skip` uses stay well, the next `times` are hit (`null`: all). With `only`, uses whose
+request holds that text are counted and hit, no others: the query of `listen`, the first message of `tts`, the body of `chat`.
 
-    refuse   answer `status` in the provider's own shape
-    delay    stay silent for `after_s`, then serve normally
-    hang     fall silent after `after_s` and stay so; 0: `listen` does not even answer the handshake
-    drop     cut the connection without a close frame after `after_s`
+    refuse     answer `status` in the provider's own shape
+    delay      stay silent for `after_s`, then serve normally
+    hang       fall silent after `after_s` and stay so; 0: `listen` does not even answer the handshake
+    drop       cut the connection without a close frame after `after_s`
+    malformed  cut every message from `after_s` on in half
+    silence    seem well and give nothing from `after_s` on: `listen` takes sound, `tts` speaks zeros, `chat` keeps alive
+    error      send the provider's own message for it after `after_s`; what follows is the provider's too
+    half       end as if all were said after `after_s`; 0: `chat` ends in the middle of its reply
 """
 
 from typing import Literal, Self
@@ -28,11 +33,12 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     endpoint: Endpoint
-    kind: Literal["refuse", "delay", "hang", "drop"]
+    kind: Literal["refuse", "delay", "hang", "drop", "malformed", "silence", "error", "half"]
     status: int | None = Field(default=None, ge=400, le=599)
     after_s: float = Field(default=0.0, ge=0)
     times: int | None = Field(default=1, ge=1)
     skip: int = Field(default=0, ge=0)
+    only: str = ""
 
     @model_validator(mode="after")
     def _status_fits(self) -> Self:
@@ -53,10 +59,10 @@ class Faults:
     def clear(self) -> None:
         self._orders.clear()
 
-    def take(self, endpoint: Endpoint) -> Fault | None:
+    def take(self, endpoint: Endpoint, request: str) -> Fault | None:
         """What is to go wrong with this use of the endpoint. Call it once per use."""
         for fault in self._orders:
-            if fault.endpoint != endpoint:
+            if fault.endpoint != endpoint or fault.only not in request:
                 continue
             if fault.skip:
                 fault.skip -= 1

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ MODEL = "switchboard-local"
 _WORDS_A_PIECE = re.compile(r"\S+\s*(?:\S+\s*){0,2}")
 _ARGUMENTS_A_PIECE = 12
 _CHARACTERS_A_TOKEN = 4
+_FIRST_PIECE = 2
+"""Chunks up to and with the first that says something."""
+_KEEP_ALIVE_S = 1.0
 
 
 class _Named(BaseModel):
@@ -87,7 +90,8 @@ async def _unknown(request: web.Request) -> web.Response:
 async def _complete(request: web.Request) -> web.StreamResponse:
     if not holds_key(request, "Bearer"):
         return _wrong_key()
-    fault = request.app[FAULTS].take("chat")
+    body = await request.read()
+    fault = request.app[FAULTS].take("chat", body.decode(errors="replace"))
     if fault is not None and fault.kind == "refuse":
         status = fault.status or 503
         return (
@@ -96,12 +100,12 @@ async def _complete(request: web.Request) -> web.StreamResponse:
             else _error(status, "Refused on order.", kind="server_error")
         )
     try:
-        wanted = _Request.model_validate_json(await request.read())
+        wanted = _Request.model_validate_json(body)
     except ValidationError as err:
         where = ".".join(str(part) for part in err.errors()[0]["loc"])
         # the body is a conversation: nothing of it is quoted
         return _error(400, f"Invalid body: {where or 'not a JSON object'}.", param=where or None)
-    if fault is not None and await _strike(request, fault):
+    if fault is not None and not await _begins(request, fault):
         return web.Response()  # the connection has gone
     reply = answer(wanted.messages, wanted.tools or (), choice=wanted.choice, today=date.today())
     completion = _Completion(wanted, reply)
@@ -112,32 +116,59 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     try:
-        for index, chunk in enumerate(completion.chunks()):
-            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            if index == 1 and fault is not None and await _strike(request, fault, begun=True):
-                return response
-        await response.write(b"data: [DONE]\n\n")
+        async for event in _events(request, completion, fault):
+            await response.write(f"{event}\n\n".encode())
         await response.write_eof()
     except ConnectionError:
         log.debug("client left a completion")
     return response
 
 
-async def _strike(request: web.Request, fault: Fault, *, begun: bool = False) -> bool:
-    """Do what was ordered, at once or once the answer has begun; true where nothing can follow.
+async def _begins(request: web.Request, fault: Fault) -> bool:
+    """Do what was ordered before any answer; false where none can follow.
 
-    A reply is ready at once, so `after_s` of a hang or a drop counts from its first piece; 0 comes before any.
+    A reply is ready at once, so `after_s` of anything but a delay counts from its first piece.
     """
-    if fault.kind == "delay" and not begun:
+    if fault.kind == "delay":
         await asyncio.sleep(fault.after_s)
-        return False
-    if fault.kind == "delay" or begun == (fault.after_s == 0):
-        return False
-    if fault.kind == "hang":
+    elif fault.kind == "hang" and not fault.after_s:
         await asyncio.Event().wait()  # until the client has had enough
-    await asyncio.sleep(fault.after_s)
-    abort(request)
+    elif fault.kind == "drop" and not fault.after_s:
+        abort(request)
+        return False
     return True
+
+
+async def _events(
+    request: web.Request, completion: "_Completion", fault: Fault | None
+) -> AsyncIterator[str]:
+    """A streamed answer as it is sent: whole, or up to what was ordered."""
+    events = [f"data: {json.dumps(chunk)}" for chunk in completion.chunks()]
+    events.append("data: [DONE]")
+    struck = len(events)
+    if fault is not None and fault.kind != "delay":
+        begun = _FIRST_PIECE if fault.after_s else 0
+        struck = begun or (len(events) // 2 if fault.kind == "half" else 0)
+    for event in events[:struck]:
+        yield event
+    if fault is None or fault.kind == "delay":
+        return
+    await asyncio.sleep(fault.after_s)
+    match fault.kind:
+        case "drop":
+            abort(request)
+        case "hang":
+            await asyncio.Event().wait()
+        case "malformed":
+            for event in events[struck:]:
+                yield event[: len(event) // 2]
+        case "silence":
+            while True:
+                yield ": keep-alive"
+                await asyncio.sleep(_KEEP_ALIVE_S)
+        case "error":
+            error = _problem("Failed on order.", kind="server_error")
+            yield f"data: {json.dumps(error)}"
 
 
 class _Completion:
@@ -214,13 +245,15 @@ def _wrong_key() -> web.Response:
     return _error(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
-def _error(
-    status: int,
+def _error(status: int, message: str, **of: Any) -> web.Response:
+    return web.json_response(_problem(message, **of), status=status)
+
+
+def _problem(
     message: str,
     *,
     kind: str = "invalid_request_error",
     param: str | None = None,
     code: str | None = None,
-) -> web.Response:
-    body = {"message": message, "type": kind, "param": param, "code": code}
-    return web.json_response({"error": body}, status=status)
+) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -6,7 +6,11 @@ piece; the next is made while that one plays.
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+
+from shared.local.pcm import Samples
 from shared.local.turns import DIGITS, REPEATS
 
 _BETWEEN_SENTENCES = re.compile(
@@ -22,6 +26,7 @@ _NUMBER = re.compile(
     rf".*\d.*|{'|'.join([*DIGITS, *REPEATS, 'ten', 'hundred', 'plus'])}", re.IGNORECASE
 )
 _WORD = re.compile(r"[\w']+")
+_QUIET = 0.01
 
 
 def phrases(text: str) -> Iterator[str]:
@@ -30,6 +35,21 @@ def phrases(text: str) -> Iterator[str]:
         for clause in _clauses(sentence.strip()):
             if _SAYABLE.search(clause):
                 yield clause
+
+
+def word_times(phrase: str, sound: Samples, rate: int, offset_s: float) -> dict[str, list[Any]]:
+    """Where each word of a phrase is heard, by its length: Piper gives no times."""
+    words = phrase.split()
+    loud = np.flatnonzero(np.abs(sound) > _QUIET)
+    first, last = (loud[0], loud[-1] + 1) if len(loud) else (0, len(sound))
+    sizes = [len(word) + (3 if word[-1] in ",.;:?!" else 1) for word in words]
+    ends = np.cumsum(sizes) / sum(sizes) * (last - first) + first
+    starts = np.concatenate([[first], ends[:-1]])
+    return {
+        "words": words,
+        "start": [round(float(at) / rate + offset_s, 3) for at in starts],
+        "end": [round(float(at) / rate + offset_s, 3) for at in ends],
+    }
 
 
 def _clauses(sentence: str) -> Iterator[str]:

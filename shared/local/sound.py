@@ -108,6 +108,13 @@ def trim(sound: bytes) -> bytes:
     return sound[: 2 * (int(loud[-1]) + 1)] if len(loud) else b""
 
 
+async def publish(source: rtc.AudioSource | rtc.PlatformAudioSource, room: rtc.Room) -> None:
+    """Bring the sound of `source` into a room as a caller's microphone."""
+    track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+    options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+    await room.local_participant.publish_track(track, options)
+
+
 class Microphone:
     """Sends frames in real time for as long as the call lasts: speech, and silence between."""
 
@@ -119,9 +126,7 @@ class Microphone:
         self._task = asyncio.create_task(self._run(), name="microphone")
 
     async def publish(self, room: rtc.Room) -> None:
-        track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        await room.local_participant.publish_track(track, options)
+        await publish(self._source, room)
 
     async def say(self, sound: bytes) -> float:
         """Speak, and return the moment at which the last sample is on its way, on the monotonic clock."""

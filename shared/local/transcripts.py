@@ -35,14 +35,24 @@ class Line:
 class Transcript:
     """The lines of a call, in the order in which they began."""
 
-    def __init__(self, room: rtc.Room, on_line: Callable[[Line], None]) -> None:
-        self._me = room.local_participant
+    def __init__(self, on_line: Callable[[Line], None]) -> None:
+        self._me = ""
         self._on_line = on_line
         self._lines: dict[str, Line] = {}
         self._newest: dict[str, int] = {}
         self._opened = 0
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(self, room: rtc.Room) -> None:
+        """Take what is said in `room`, which is joined."""
+        self._me = room.local_participant.identity
         room.register_text_stream_handler(TOPIC, self._open)
+
+    def put(self, line: Line) -> None:
+        """Take a state of a line that is new or has changed."""
+        if self._lines.get(line.segment) != line:
+            self._lines[line.segment] = line
+            self._on_line(line)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -66,22 +76,20 @@ class Transcript:
     async def _read(self, reader: rtc.TextStreamReader, identity: str, number: int) -> None:
         # What a recogniser thinks so far comes as a stream each, all of one segment: the newest stream counts.
         segment = (reader.info.attributes or {}).get(_SEGMENT) or f"stream {number}"
-        role: Role = "caller" if identity == self._me.identity else "agent"
+        role: Role = "caller" if identity == self._me else "agent"
         text = ""
         try:
             async for piece in reader:
                 text += piece
-                self._put(Line(role, text, False, segment), number)
+                self._take(Line(role, text, False, segment), number)
         except rtc.StreamError:
             pass  # the call ended in the middle of a sentence
         # An agent's words are final in the trailer only, so the attributes are read after the text.
         if (reader.info.attributes or {}).get(_FINAL) == "true":
-            self._put(Line(role, text, True, segment), number)
+            self._take(Line(role, text, True, segment), number)
 
-    def _put(self, line: Line, number: int) -> None:
+    def _take(self, line: Line, number: int) -> None:
         if number < self._newest.get(line.segment, 0):
             return
         self._newest[line.segment] = number
-        if self._lines.get(line.segment) != line:
-            self._lines[line.segment] = line
-            self._on_line(line)
+        self.put(line)

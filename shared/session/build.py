@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm, stt, tts, vad
+from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm, room_io, stt, tts, vad
 from livekit.agents.types import NOT_GIVEN
 
 from shared.config import providers
 from shared.config.snapshot import CallConfig, SessionConfig, Slot
 from shared.session.call import Call
+from shared.session.guards import ANSWER_LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ def build_session(call: Call, plugins: Plugins) -> AgentSession[Call]:
         vad=plugins.vad,
         turn_handling=cast(TurnHandlingOptions, handling),
         user_away_timeout=config.user_away_timeout,
+        transcription_timeout=ANSWER_LIMIT_S,
+    )
+
+
+def build_room_options(call: Call) -> room_io.RoomOptions:
+    """What a session takes from the room and gives there. What a caller writes is a turn in every call; in a typed one there is no sound."""
+
+    async def on_text(session: AgentSession[Call], event: room_io.TextInputEvent) -> None:
+        call.record.append("turn", role="caller", text=event.text)
+        await session.interrupt()
+        session.generate_reply(user_input=event.text)
+
+    return room_io.RoomOptions(
+        text_input=room_io.TextInputOptions(on_text),
+        audio_input=not call.typed,
+        audio_output=not call.typed,
     )
 
 

@@ -13,7 +13,7 @@ from livekit.agents import AgentSession, JobContext, llm
 
 from shared import registry
 from shared.config.snapshot import CallConfig
-from shared.dispatch.identity import CODE, OUTCOME, STATE, attempt
+from shared.dispatch.identity import CODE, OUTCOME, STATE, TYPED, attempt
 from shared.dispatch.offers import agent_of_key
 from shared.errors import MetadataError
 from shared.metadata.contract import CallMetadata
@@ -89,6 +89,11 @@ class Call:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
+    def typed(self) -> bool:
+        """Whether the caller writes and reads, by the dispatch's word."""
+        return TYPED in self.ctx.job.attributes
+
+    @property
     def prompts(self) -> Prompts:
         """The prompts of the agent in charge."""
         return self.prompts_of(self.in_charge)
@@ -160,7 +165,7 @@ class Call:
 
         It waits for the caller only where it uses a field that the caller may still bring, and is made anew where that changes it.
         """
-        if self.greeting is None:
+        if self.greeting is None and not self.typed:
             return
         if self.prompts.fields("greeting") & self._open_fields():
             await self.arrived.wait()

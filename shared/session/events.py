@@ -74,7 +74,7 @@ def follow(session: AgentSession[Call], call: Call) -> None:
             return
         cause = getattr(fault, "error", None)
         if isinstance(cause, APIStatusError) and cause.status_code in AUTH_STATUS:
-            call.fail(session, "provider.auth", provider=_slot(fault))
+            call.fail(session, "provider.auth", provider=slot(fault))
 
     def on_close(event: CloseEvent) -> None:
         if event.reason is CloseReason.ERROR:
@@ -99,7 +99,7 @@ def follow(session: AgentSession[Call], call: Call) -> None:
     session.on("close", on_close)
 
 
-def _slot(fault: object) -> str:
+def slot(fault: object) -> str:
     """Which of the session's plugins failed: stt, llm or tts."""
     match fault:
         case TTSError():

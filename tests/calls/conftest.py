@@ -47,7 +47,9 @@ def added(
         shutil.copytree(file.with_suffix(""), copy / "agents" / file.stem)
         (copy / "agents" / file.stem / "__init__.py").write_text(f'"""{file.stem}."""\n')
     with (copy / "conf" / "env" / "local.yaml").open("a", encoding="utf-8") as local:
-        local.write("policy: {on_misfit: degrade}\n")
+        local.write(
+            "policy: {on_misfit: degrade, allow: {stt.eot_timeout_ms: {type: int, min: 500, max: 60000}}}\n"
+        )
     names = [file.stem for file in files]
     words = ("server.deployment=added", "server.log_level=DEBUG")
     host = start_host(var, held.stack, names, *words, root=copy)
@@ -60,12 +62,15 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
     """All scripts, begun at once, some calls at a time, on one loop of their own."""
     loop = asyncio.new_event_loop()
     seats = asyncio.Semaphore(AT_ONCE)
+    quiet_seats = asyncio.Semaphore(1)  # a call that fails is mostly silence
     over = Event()
 
     async def make(script: Script) -> CallResult:
-        async with seats:
+        async with seats if script.fault is None else quiet_seats:
             if over.is_set():
                 raise asyncio.CancelledError
+            if script.fault is not None:
+                host.fault(**script.fault)
             called = host if script.agent in registry.names() else added
             return await called.calling(
                 script.agent,

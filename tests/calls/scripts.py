@@ -10,7 +10,11 @@ from tests.naughty import CLEAN
 
 @dataclass(frozen=True)
 class Script:
-    """One call: whom, with which metadata, and what the caller says; without words `persona` answers what it is asked."""
+    """One call: whom, with which metadata, and what the caller says; without words `persona` answers what it is asked.
+
+    Attributes:
+        fault: What the stand-ins are to do wrong in this call alone; see `shared/local/faults.py`.
+    """
 
     agent: str
     metadata: dict[str, object]
@@ -18,6 +22,7 @@ class Script:
     persona: Persona | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     timeout_s: float = 90.0
+    fault: dict[str, object] | None = None
 
 
 ADA: dict[str, object] = {
@@ -138,6 +143,35 @@ SCRIPTS = {
     ),
     "misfit": Script(
         "intake", {"user_id": "1", "user_phone": "not-a-number-4711"}, ("Hello?",), timeout_s=4
+    ),
+    "recogniser malformed": Script(
+        "booking",
+        {"user_id": "1", "config": {"stt.eot_timeout_ms": 5001}},
+        ("We would like to come on Friday.", "Hello, is anybody there?", "Hello?"),
+        fault={
+            "endpoint": "listen",
+            "kind": "malformed",
+            "times": None,
+            "only": "eot_timeout_ms=5001",
+        },
+    ),
+    "voice silent": Script(
+        "intake",
+        ADA | {"config": {"tts.speed": 1.01}},
+        ("Hello?",),
+        fault={"endpoint": "tts", "kind": "silence", "times": None, "only": '"speed": 1.01'},
+    ),
+    "voice in error": Script(
+        "intake",
+        ADA | {"config": {"tts.speed": 1.02}},
+        ("My order has not arrived yet.", "Yes, that's right."),
+        fault={"endpoint": "tts", "kind": "error", "skip": 1, "only": '"speed": 1.02'},
+    ),
+    "half a tool call": Script(
+        "intake",
+        ADA | {"user_name": "Hal Half", "profile": "patient"},
+        ("My order has not arrived yet.", "Yes, that's right.", "Yes, that's right."),
+        fault={"endpoint": "chat", "kind": "half", "skip": 1, "only": "Hal Half"},
     ),
 }
 """Those that two callers make at the same time stand beside each other: they must not mix."""

@@ -22,6 +22,9 @@ def _environ(tmp_path: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "COLUMNS": "100",
+        # a machine without sound, whatever this one has
+        "PULSE_SERVER": f"unix:{tmp_path}/none",
+        "ALSA_CONFIG_PATH": "/dev/null",
         "SWITCHBOARD_VAR": str(tmp_path / "var"),
     }
 
@@ -80,6 +83,9 @@ def _dead_pid() -> int:
         pytest.param(["call", "intake", "--text", " "], 2, "--text is empty", id="empty text"),
         pytest.param(["call", "intake", "--wav", "none.wav"], 2, "there is no file 'none.wav'", id="no recording"),
         pytest.param(["call", "intake", "--wav", "a.wav", "--text", "Hi."], 2, "do not go together", id="text and wav"),
+        pytest.param(["call", "intake", "--mic"], 2, "--mic: there is no microphone that can be opened here", id="no microphone"),
+        pytest.param(["call", "intake", "--mic", "--text", "Hi."], 2, "either you speak or they do", id="microphone and text"),
+        pytest.param(["console"], 2, "call whom? agents", id="nobody to write to"),
         pytest.param(["call", "intake"], 5, "intake is not running. Start it in another terminal: make run AGENT=intake", id="not running"),
         pytest.param(["call", "intake", "--env", "staging"], 5, "make run AGENT=intake ENV=staging", id="not running there"),
     ],
@@ -94,6 +100,26 @@ def test_a_call_that_cannot_be_made_says_why(
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_a_terminal_without_a_microphone_is_no_mistake(tmp_path: Path) -> None:
+    """Where a person could speak but has nothing to speak into, the software caller calls, and no line is said about it."""
+    terminal, end = os.openpty()
+    done = subprocess.run(
+        [*COMMAND, "call", "intake"],
+        env=_environ(tmp_path),
+        stdin=end,
+        stdout=end,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(end)
+
+    assert done.returncode == 5
+    assert done.stderr.startswith("intake is not running")
 
 
 def test_metadata_may_stand_in_a_file(tmp_path: Path) -> None:
