@@ -15,7 +15,7 @@ from shared.records import leases
 from shared.records.hosts import HostState
 from shared.records.keeper import keep
 
-HOLD_S = 2.0
+HOLD_S = 3.0
 """A test does not wait as long as a host."""
 
 
