@@ -29,8 +29,8 @@ from livekit.agents.voice import SpeechHandle
 from shared.session.call import Call
 from shared.session.events import slot
 
-ANSWER_LIMIT_S = 10.0
-"""Longest silence of an agent that has begun to answer, and of a recogniser after the caller's words. An agent not heard at all is replaced before."""
+ANSWER_LIMIT_S = 8.0
+"""Longest silence of an agent that has begun to answer, and of a recogniser after the caller's words."""
 
 SPEECH_S = 0.5
 """What is shorter was a cough or a door: it needs no answer where it has no words."""
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 def guard(session: AgentSession[Call], call: Call) -> None:
-    """Watch over a session from before its start to its end. The first word is owed from now on."""
+    """Watch over a session to its end, from when it begins to speak: until then `watch_first_audio` does."""
     watched = _Silence(session, call)
     session.on("speech_created", watched.on_speech)
     session.on("agent_state_changed", watched.on_state)
@@ -50,7 +50,6 @@ def guard(session: AgentSession[Call], call: Call) -> None:
     session.on("tool_execution_updated", watched.on_tool)
     session.on("error", watched.on_error)
     session.on("close", watched.on_close)
-    watched.owe()
 
 
 class _Silence:
@@ -64,9 +63,12 @@ class _Silence:
         self._repeat: SpeechHandle | None = None
         self._faulty: str | None = None
         self._tools = 0
+        self._begun = False
 
     def owe(self) -> None:
         """The agent must be heard within the limit from now."""
+        if not self._begun:
+            return
         self._settle()
         loop = asyncio.get_running_loop()
         self._clock = loop.call_later(ANSWER_LIMIT_S, self._over)
@@ -78,6 +80,9 @@ class _Silence:
         self.owe()
 
     def on_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state == "speaking" and not self._begun:
+            self._begun = True
+            self.owe()
         if event.new_state == "thinking":
             self.owe()
         elif event.new_state == "speaking" and self._session.output.audio is None:
