@@ -100,13 +100,14 @@ class _Keeper:
             if now >= self._tidy_at:
                 self._tidy_at = now + _TIDY_S
                 ingester.tidy()
-        if self._leases is not None:
-            self._leases.write()
-        if self._state is not None and now >= self._report_at:
+        due = self._state is not None and now >= self._report_at
+        if self._state is not None and due:
             self._report_at = now + (_REPORT_S if self._leases is None else LEASE_S)
             occupy(self._folder)
             report(store, self._state())
-            if self._leases is not None:
+        if self._leases is not None:
+            self._leases.write()  # after the report: a call whose host nobody knows would never be taken over
+            if due:
                 self._leases.take_over()
         if self._failing:
             self._failing = False

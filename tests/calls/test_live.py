@@ -23,6 +23,7 @@ class Room:
         self.stack = host.stack
         self.room = rtc.Room()
         self.ready = asyncio.Event()
+        self.heard = asyncio.Event()
         self.answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         key, secret = self.stack.livekit_api_key, self.stack.livekit_api_secret
         self.api = api.LiveKitAPI(self.stack.livekit_url, key, secret)
@@ -32,6 +33,7 @@ class Room:
     async def call(self, agent: str, *, room_metadata: str = "") -> str:
         """Bring the agent into the room; the dispatch's id."""
         self.room.on("participant_attributes_changed", self._on_attributes)
+        self.room.on("track_subscribed", lambda *_: self.heard.set())
         await self.api.room.create_room(
             api.CreateRoomRequest(name=self.name, metadata=room_metadata)
         )
@@ -75,6 +77,7 @@ def in_a_call(
             async with asyncio.timeout(LIMIT_S):
                 dispatch = await room.call("intake", room_metadata=room_metadata)
                 await do(room)
+                await room.heard.wait()  # LiveKit waits 5 s for who leaves before
             return dispatch
         finally:
             await room.room.disconnect()
