@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from shared.local.call import CallResult
@@ -225,8 +226,10 @@ async def dispatch_support(exchange: Exchange, room: str, deployment: str) -> st
 
 def test_hosts_of_different_deployments_do_not_take_each_others_calls(hosts: Any) -> None:
     """Two hosts of one name on one server: a dispatch reaches only the host of its deployment."""
-    ann: RunningHost = hosts(["support"], "server.deployment=ann")
-    ben: RunningHost = hosts(["support"], "server.deployment=ben")
+    with ThreadPoolExecutor() as pool:
+        ann, ben = pool.map(
+            lambda name: hosts(["support"], f"server.deployment={name}"), ("ann", "ben")
+        )
 
     for host, other in [(ann, ben), (ben, ann)]:
         before = other.log.count("job request")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from livekit import api, rtc
 
 from shared.dispatch.identity import METADATA, STATE, metadata_digest
 from tests.running import RunningHost
 
-LIMIT_S = 15.0
+LIMIT_S = 20.0
 
 
 class Room:
@@ -21,6 +22,7 @@ class Room:
     def __init__(self, host: RunningHost, name: str) -> None:
         self.name = name
         self.stack = host.stack
+        self.voice_log = host.var / "run" / "logs" / "providers.log"
         self.room = rtc.Room()
         self.ready = asyncio.Event()
         self.heard = asyncio.Event()
@@ -66,101 +68,112 @@ class Room:
             self.answers.put_nowait(json.loads(changed[METADATA]))
 
 
-def in_a_call(
-    host: RunningHost, name: str, do: Callable[[Room], Awaitable[None]], *, room_metadata: str = ""
-) -> list[dict[str, Any]]:
-    """Do something while a call with intake runs; the `metadata` and `turn` events of its record."""
+@dataclass(frozen=True)
+class Told:
+    """What came of a call: the answers that its change was given, and the `metadata` events of its record."""
 
-    async def run() -> str:
-        room = Room(host, name)
+    answers: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        return [event["fields"] for event in self.events if "fields" in event]
+
+
+async def change_much(room: Room) -> list[dict[str, Any]]:
+    wrong = {"user_name": "Bob", "colour": "red", "config": {"tts.speed": 9}, "locale": "?"}
+    return [await room.answer(await room.put({"data": {"vip": True}, **wrong}))]
+
+
+async def change_voice(room: Room) -> list[dict[str, Any]]:
+    fast = await room.answer(await room.put({"config": {"tts.speed": 1.2}}))
+    spanish = await room.put({"config": {"tts.speed": 1.2}, "locale": "es-ES"})
+    found = [fast, await room.answer(spanish)]
+    while "language=es" not in room.voice_log.read_text():
+        await asyncio.sleep(0.05)
+    return found
+
+
+async def change_often(room: Room) -> list[dict[str, Any]]:
+    for number in range(99):
+        await room.put({"data": {"number": number}})
+    return [await room.answer(await room.put({"data": {"number": 99}}))]
+
+
+async def forget(room: Room) -> list[dict[str, Any]]:
+    """As a restarted server does, or another application in the same room."""
+    await room.put("")
+    await room.put({"app": "other"})
+    return [await room.answer(await room.put({"locale": "en-GB"}))]
+
+
+CHANGES = {"much": change_much, "voice": change_voice, "often": change_often, "forget": forget}
+
+
+@pytest.fixture(scope="module")
+def changed(host: RunningHost) -> dict[str, Told]:
+    """Calls with intake, all at once, whose room metadata changes as their names say."""
+
+    async def call(name: str) -> tuple[str, list[dict[str, Any]]]:
+        room = Room(host, f"live-{name}")
         try:
             async with asyncio.timeout(LIMIT_S):
-                dispatch = await room.call("intake", room_metadata=room_metadata)
-                await do(room)
+                dispatch = await room.call("intake", room_metadata='{"data": {"vip": false}}')
+                answers = await CHANGES[name](room)
                 await room.heard.wait()  # LiveKit waits 5 s for who leaves before
-            return dispatch
+            return dispatch, answers
         finally:
             await room.room.disconnect()
             await room.api.aclose()
 
-    dispatch = asyncio.run(run())
-    events = host.record_of(dispatch)
-    return [dict(event.data) for event in events if event.event in ("metadata", "turn")]
+    async def calls() -> list[tuple[str, list[dict[str, Any]]]]:
+        return await asyncio.gather(*map(call, CHANGES))
 
-
-def test_a_live_field_changes_and_every_other_key_is_refused_by_name(host: RunningHost) -> None:
-    """The acknowledgement says which state was taken and what of it was not; one wrong key does not hold up the others."""
-
-    async def change(room: Room) -> None:
-        digest = await room.put(
-            {
-                "data": {"vip": True},
-                "user_name": "Bob",
-                "colour": "red",
-                "config": {"tts.speed": 9},
-                "locale": "?",
-            }
+    return {
+        name: Told(
+            answers,
+            [dict(event.data) for event in host.record_of(dispatch) if event.event == "metadata"],
         )
-        assert await room.answer(digest) == {
-            "version": 1,
-            "digest": digest,
-            "refused": {
-                "/user_name": "metadata.fixed",
-                "/colour": "metadata.unknown",
-                "/config/tts.speed": "policy.value",
-                "/locale": "metadata.locale",
-            },
-        }
-
-    events = in_a_call(host, "live-refused", change)
-
-    assert [event["fields"] for event in events if "fields" in event] == [{"data": {"vip": True}}]
+        for name, (dispatch, answers) in zip(CHANGES, asyncio.run(calls()), strict=True)
+    }
 
 
-def test_voice_and_language_switch_in_the_running_call(host: RunningHost) -> None:
+def test_a_live_field_changes_and_every_other_key_is_refused_by_name(
+    changed: dict[str, Told],
+) -> None:
+    """The acknowledgement says which state was taken and what of it was not; one wrong key does not hold up the others."""
+    [answer] = changed["much"].answers
+
+    assert answer["version"] == 1
+    assert answer["refused"] == {
+        "/user_name": "metadata.fixed",
+        "/colour": "metadata.unknown",
+        "/config/tts.speed": "policy.value",
+        "/locale": "metadata.locale",
+    }
+    assert changed["much"].taken == [{"data": {"vip": True}}]
+
+
+def test_voice_and_language_switch_in_the_running_call(
+    host: RunningHost, changed: dict[str, Told]
+) -> None:
     """The next sentence is spoken with the new speed and language; the voice's provider is told so on the wire."""
-    log = host.var / "run" / "logs" / "providers.log"
+    told = (host.var / "run" / "logs" / "providers.log").read_text()
 
-    async def change(room: Room) -> None:
-        fast = await room.put({"config": {"tts.speed": 1.2}})
-        assert (await room.answer(fast))["refused"] == {}
-        spanish = await room.put({"config": {"tts.speed": 1.2}, "locale": "es-ES"})
-        assert (await room.answer(spanish))["refused"] == {}
-        async with asyncio.timeout(LIMIT_S):
-            while "language=es" not in log.read_text():
-                await asyncio.sleep(0.05)
-
-    in_a_call(host, "live-voice", change)
-
-    assert "speed=1.2" in log.read_text()
+    assert [answer["refused"] for answer in changed["voice"].answers] == [{}, {}]
+    assert "speed=1.2" in told
+    assert "language=es" in told
 
 
-def test_a_burst_ends_in_its_last_state(host: RunningHost) -> None:
+def test_a_burst_ends_in_its_last_state(changed: dict[str, Told]) -> None:
     """Of a hundred changes at once the last one holds, and none older is applied after a newer."""
+    numbers = [fields["data"]["number"] for fields in changed["often"].taken]
 
-    async def burst(room: Room) -> None:
-        digest = ""
-        for number in range(100):
-            digest = await room.put({"data": {"number": number}})
-        await room.answer(digest)
-
-    taken = [event for event in in_a_call(host, "live-burst", burst) if "fields" in event]
-
-    numbers = [event["fields"]["data"]["number"] for event in taken]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 99
 
 
-def test_emptied_metadata_and_another_apps_are_no_change(host: RunningHost) -> None:
-    """A restarted server has forgotten the room's metadata; what was known stays known."""
-
-    async def forget(room: Room) -> None:
-        await room.put("")
-        await room.put({"app": "other"})
-        digest = await room.put({"locale": "en-GB"})
-        assert (await room.answer(digest))["refused"] == {}
-
-    events = in_a_call(host, "live-empty", forget, room_metadata='{"data": {"vip": true}}')
-
-    changed = [event["fields"] for event in events if "fields" in event]
-    assert changed == [{"locale": "en-GB"}]
+def test_emptied_metadata_and_another_apps_are_no_change(changed: dict[str, Told]) -> None:
+    """What was known stays known; the first state that is ours is compared with it."""
+    assert changed["forget"].answers[0]["refused"] == {}
+    assert changed["forget"].taken == [{"locale": "en-GB"}]

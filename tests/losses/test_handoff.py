@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from shared.local.call import CallResult
 from tests.calls.scripts import ADA
@@ -15,9 +16,12 @@ def test_calls_are_handed_over_by_name(hosts: Callable[..., RunningHost]) -> Non
 
     Where nobody comes the first one goes on.
     """
-    here = hosts(["intake"], "handoff_by=dispatch", "server.deployment=here")
-    hosts(["support"], "handoff_by=dispatch", "server.deployment=here")
-    alone = hosts(["intake"], "handoff_by=dispatch", "server.deployment=alone")
+    where = [("intake", "here"), ("support", "here"), ("intake", "alone")]
+    with ThreadPoolExecutor() as pool:
+        here, _, alone = pool.map(
+            lambda host: hosts([host[0]], "handoff_by=dispatch", f"server.deployment={host[1]}"),
+            where,
+        )
 
     async def both() -> tuple[CallResult, CallResult]:
         wish = "Can I talk to support, please?"

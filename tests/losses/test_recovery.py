@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
         await asyncio.gather(*(one.make() for one in lost.values()))
 
     try:
-        host, dying = start("lost"), start("lost-host")
+        with ThreadPoolExecutor() as pool:
+            host, dying = pool.map(start, ("lost", "lost-host"))
         lost = {
             "job killed": Lost(host, "lost-killed", end(signal.SIGKILL)),
             "job hangs": Lost(host, "lost-hangs", end(signal.SIGSTOP)),
