@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def test_a_call_of_a_lost_machine_goes_on_on_another(
         lost.host.process.kill()
 
     try:
-        lost = Lost(start("first"), "lost-machine", lose, lambda: start("second"))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(start, ("first", "second")))
+        lost = Lost(hosts, "lost-machine", lose)
         asyncio.run(lost.make())
     finally:
         for host in hosts:

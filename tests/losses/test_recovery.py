@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.host.jobs import Job, write
@@ -31,28 +32,32 @@ RESUMED = "gone for a moment"
 class Lost:
     """A call of Ada's whose agent is lost when she has said what she calls for."""
 
-    host: RunningHost
+    hosts: Sequence[RunningHost]
     room: str
     lose: Callable[[Lost], None]
-    prepare: Callable[[], object] = lambda: None
     result: CallResult | None = None
 
     @property
     def events(self) -> list[Event]:
-        return self.host.events_in(self.room)
+        """The record so far, where it was begun."""
+        return max((host.events_in(self.room) for host in self.hosts), key=len)
 
     @property
     def pid(self) -> int:
         """The process of the agent that joined last."""
         return [int(event.data["pid"]) for event in self.events if event.event == "joined"][-1]
 
+    @property
+    def host(self) -> RunningHost:
+        """The one whose agent that is."""
+        above = {process.pid for process in psutil.Process(self.pid).parents()}
+        return next(host for host in self.hosts if host.process.pid in above)
+
     async def make(self) -> None:
         says = (REASON, "Yes, that's right.")
         calling = asyncio.create_task(
-            self.host.calling("intake", ADA, *says, room=self.room, timeout_s=LIMIT_S * 2)
+            self.hosts[0].calling("intake", ADA, *says, room=self.room, timeout_s=LIMIT_S * 2)
         )
-        await self._until(lambda event: event.event == "joined")
-        await asyncio.to_thread(self.prepare)
         await self._until(lambda event: event.data.get("role") == "caller")
         self.lose(self)
         self.result = await calling
@@ -67,7 +72,6 @@ class Lost:
 @pytest.fixture(scope="module")
 def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
     """Three calls at once: a job is killed, a job hangs, a host is killed beside another one."""
-
     hosts: list[RunningHost] = []
 
     def start(deployment: str) -> RunningHost:
@@ -82,13 +86,11 @@ def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
 
     try:
         with ThreadPoolExecutor() as pool:
-            host, dying = pool.map(start, ("lost", "lost-host"))
+            host, *two = pool.map(start, ("lost", "lost-host", "lost-host"))
         lost = {
-            "job killed": Lost(host, "lost-killed", end(signal.SIGKILL)),
-            "job hangs": Lost(host, "lost-hangs", end(signal.SIGSTOP)),
-            "host killed": Lost(
-                dying, "lost-host", lambda _: dying.process.kill(), lambda: start("lost-host")
-            ),
+            "job killed": Lost([host], "lost-killed", end(signal.SIGKILL)),
+            "job hangs": Lost([host], "lost-hangs", end(signal.SIGSTOP)),
+            "host killed": Lost(two, "lost-host", lambda lost: lost.host.process.kill()),
         }
         asyncio.run(make(lost))
         yield lost
@@ -103,7 +105,7 @@ def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> Non
     lost = calls_lost[what]
     assert lost.result is not None
     said = [line.text for line in lost.result.transcript if line.role == "agent"]
-    record = lost.host.record(lost.result)
+    record = lost.hosts[0].record(lost.result)
     saved = [event.data["reason"] for event in record if event.event == "intake"]
 
     assert sum(RESUMED in text for text in said) == 1, said
