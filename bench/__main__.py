@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.data import measure_data, too_slow
+from bench import data, store, tokens
 from bench.processes import METADATA, SAME_SETTINGS, SAYS, Subject, start_bare, start_ours
 from shared.local.call import CallOptions, CallResult
 from shared.local.caller import call
@@ -37,6 +37,14 @@ TARGETS = {
 }
 """What each ratio must not exceed."""
 
+PARTS = {
+    "data": data.measure_data,
+    "tokens": tokens.measure_tokens,
+    "store": store.measure_store,
+}
+SLOW = {"data": data.too_slow, "tokens": tokens.too_slow, "store": store.too_slow}
+"""Parts with figures and limits of their own."""
+
 SETTLE_S = 3.0
 """Memory is read this long after a process has registered: the idle job process is there then."""
 
@@ -50,23 +58,24 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     words.add_argument("--calls", type=int, default=20, help="calls of each kind")
     words.add_argument("--pairs", type=int, default=5, help="pairs of starts")
-    words.add_argument("--only", choices=["start", "calls", "memory", "data"], help="one part")
+    words.add_argument("--only", choices=["start", "calls", "memory", *PARTS], help="one part")
     words.add_argument("--json", action="store_true", help="the result on stdout, nothing else")
     given = words.parse_args()
     logging.getLogger().addHandler(
         logging.NullHandler()
     )  # the callers' SDK logs every hang-up as an error
-    data = measure_data() if given.only in (None, "data") else {}
+    parts = {name: PARTS[name]() for name in PARTS if given.only in (None, name)}
     figures: Figures = {name: {"ours": [], "bare": []} for name in TARGETS}
-    if given.only != "data":
+    if given.only not in PARTS:
         measure_hosts(figures, given)
-    result = summarise(figures) | {"data": data}
+    slow = [one for name, found in parts.items() for one in SLOW[name](found)]
+    result = summarise(figures) | parts | {"too_slow": slow}
     if given.only is None:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result) if given.json else table(result))
     missed = [name for name, ratio in result["ratios"].items() if ratio > TARGETS[name]]
-    return int(bool(missed or (data and too_slow(data))))
+    return int(bool(missed or slow))
 
 
 def measure_hosts(figures: Figures, given: argparse.Namespace) -> None:
@@ -206,11 +215,10 @@ def table(result: dict[str, Any]) -> str:
         lines.append(
             f"{name:34}{ours:9.3f}{bare:9.3f}{ratio:8.2f}{TARGETS[name]:9.2f}{result['n'][name]:5.0f}  {word}"
         )
-    for name, values in result["data"].items():
+    for name, values in [one for part in PARTS for one in result.get(part, {}).items()]:
         shown = "".join(f"  {key} {value:g}" for key, value in values.items())
         lines.append(f"{name:34}{shown}{' us' if 'p50' in values else ''}")
-    missed = too_slow(result["data"]) if result["data"] else []
-    return "\n".join([*lines, *(f"{name} is too slow" for name in missed)])
+    return "\n".join([*lines, *(f"{name} is too slow" for name in result["too_slow"])])
 
 
 def say(text: str) -> None:

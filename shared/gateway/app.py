@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from livekit import api
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -63,6 +63,7 @@ def make_app(
     _answer_for_livekit(app)
     app.include_router(router)
     if page is not None:
+        _show_reference(app, page / "docs.html")
         app.mount("/", StaticFiles(directory=page, html=True))
     else:
 
@@ -82,6 +83,12 @@ def make_app(
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     app.add_middleware(Guards, policy=content_policy(desk.livekit_url))
     return app
+
+
+def _show_reference(app: FastAPI, file: Path) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(file)
 
 
 def _answer_for_livekit(app: FastAPI) -> None:

@@ -5,6 +5,7 @@ Users come with a signed token of the frontend's own sign-in (JWT), servers with
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -66,11 +67,11 @@ class Doorkeeper:
     keys: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     open_as: str | None = None
 
-    def admit(self, header: str | None) -> Who:
+    async def admit(self, header: str | None) -> Who:
         """Who that is.
 
         Raises:
-            Refusal: 401, with what is wrong with the header; never with what it holds.
+            Refusal: 401, with what is wrong with the header, never with what it holds; 503 where the sign-in's keys cannot be had.
         """
         if self.open_as is not None and not (header and self._knows_anybody):
             return Who(self.open_as, frozenset(SCOPES), ("*",))
@@ -81,6 +82,8 @@ class Doorkeeper:
             raise _unknown("the Authorization header is not of the kind Bearer")
         if given.startswith("sb_"):
             return self._server(given)
+        if self.jwks_url:
+            return await asyncio.to_thread(self._user, given)  # may have to fetch the keys
         return self._user(given)
 
     @property
@@ -107,6 +110,10 @@ class Doorkeeper:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "sub", "aud", *(["iss"] if self.issuer else [])]},
             )
+        except jwt.PyJWKClientConnectionError:
+            raise Refusal(
+                503, "the keys of the sign-in cannot be fetched", "auth.provider"
+            ) from None
         except jwt.PyJWTError as err:
             raise _unknown(f"the token is not valid: {type(err).__name__}") from None
         scopes = frozenset(str(claims.get("scope", "token metadata")).split()) & set(SCOPES)

@@ -20,7 +20,7 @@ DIST = SOURCE / "dist"
 
 STEP_LIMIT_S = 180.0
 _STAMP = "source.sha256"
-_STATIC = ("index.html", "icon.svg")
+_STATIC = ("index.html", "docs.html", "icon.svg")
 
 Progress = Callable[[str], None]
 

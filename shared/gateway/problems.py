@@ -32,6 +32,27 @@ STATUS: Mapping[type[SwitchboardError], int] = {
 
 MEDIA_TYPE = "application/problem+json"
 
+_FIELD = {name: {"type": "string"} for name in ("pointer", "code", "detail")}
+_SCHEMA: Mapping[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object", "properties": _FIELD}},
+    },
+}
+_DOCUMENTED = {"content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused; says what is wrong and where", **_DOCUMENTED},
+    "5XX": {"description": "LiveKit, an agent or the sign-in did not answer", **_DOCUMENTED},
+}
+"""How every route documents its errors."""
+
 
 class Refusal(Exception):
     """A request that is answered with a status of its own."""

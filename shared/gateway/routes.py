@@ -8,7 +8,8 @@ import secrets
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
 from livekit import api
 from pydantic import BaseModel, Field
 
@@ -22,7 +23,7 @@ from shared.dispatch.rooms import put_metadata
 from shared.gateway.auth import Doorkeeper, Who
 from shared.gateway.desk import Desk
 from shared.gateway.guards import Pace
-from shared.gateway.problems import Refusal
+from shared.gateway.problems import RESPONSES, Refusal
 from shared.gateway.tokens import TokenAnswer, TokenRequest, call_key, issue
 from shared.metadata.parse import check_metadata, dump, parse_object
 from shared.metadata.schema import json_schema
@@ -32,7 +33,11 @@ ACKNOWLEDGED_S = 3.0
 
 Name = Annotated[str, Path(min_length=1, max_length=128)]
 
-router = APIRouter()
+router = APIRouter(responses=RESPONSES)
+
+_BEARER = HTTPBearer(
+    auto_error=False, description="A token of the sign-in, or an API key (sb_…). In local nothing."
+)
 
 
 def _desk(request: Request) -> Desk:
@@ -40,12 +45,12 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-async def _who(request: Request) -> Who:
+async def _who(request: Request, _: Annotated[object, Security(_BEARER)]) -> Who:
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     pace: Pace = request.app.state.pace
     address = request.client.host if request.client else "?"
     try:
-        who = doorkeeper.admit(request.headers.get("Authorization"))
+        who = await doorkeeper.admit(request.headers.get("Authorization"))
     except Refusal:
         await pace.check(address)
         raise
@@ -62,20 +67,20 @@ def _need(who: Who, scope: str) -> None:
         raise Refusal(403, f"this needs the scope {scope}", "auth.scope")
 
 
-@router.get("/health")
+@router.get("/health", tags=["service"])
 async def health(desk: TheDesk) -> dict[str, str]:
     """200 while it serves."""
     return {"env": desk.snapshot.env}
 
 
-@router.post("/token", status_code=201)
+@router.post("/token", status_code=201, tags=["frontends"])
 async def token(wish: TokenRequest, desk: TheDesk, who: Caller) -> TokenAnswer:
     """LiveKit's TokenSource standard: a token for a room and one agent in it."""
     _need(who, "token")
     return await issue(desk, who, wish)
 
 
-@router.get("/agents")
+@router.get("/agents", tags=["frontends"])
 async def agents(desk: TheDesk, who: Caller) -> list[dict[str, Any]]:
     """The agents that may be called, with what their dispatch may say."""
     profiles = sorted(name for name in next(iter(desk.snapshot.variants.values())))
@@ -97,7 +102,7 @@ class Said(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-@router.post("/agents/{name}/explain")
+@router.post("/agents/{name}/explain", tags=["frontends"])
 async def explain(name: Name, said: Said, request: Request, desk: TheDesk, who: Caller) -> Any:
     """Where each value of such a call's config comes from, and what would be refused."""
     _need(who, "token")
@@ -119,7 +124,7 @@ class DispatchRequest(BaseModel):
     wait_s: float = Field(10.0, gt=0, le=30)
 
 
-@router.post("/dispatches")
+@router.post("/dispatches", tags=["dispatches and rooms"])
 async def dispatch(wish: DispatchRequest, desk: TheDesk, who: Caller) -> dict[str, Any]:
     """Send an agent and see it there, or say why not. Repeated with the same key it is the same call."""
     _need(who, "dispatch")
@@ -137,14 +142,14 @@ async def dispatch(wish: DispatchRequest, desk: TheDesk, who: Caller) -> dict[st
     return asdict(await desk.dispatch(order, deadline_s=wish.wait_s))
 
 
-@router.get("/dispatches/{key}")
+@router.get("/dispatches/{key}", tags=["dispatches and rooms"])
 async def dispatched(key: Name, desk: TheDesk, who: Caller) -> dict[str, Any]:
     """What became of a dispatch."""
     _need(who, "dispatch")
     return await _call(desk, key, events=False)
 
 
-@router.put("/rooms/{room}/metadata")
+@router.put("/rooms/{room}/metadata", tags=["dispatches and rooms"])
 async def room_metadata(
     room: Name, metadata: dict[str, Any], desk: TheDesk, who: Caller
 ) -> dict[str, Any]:
@@ -166,7 +171,7 @@ async def room_metadata(
     return {**said[0], "agents": answers}
 
 
-@router.get("/calls")
+@router.get("/calls", tags=["records"])
 async def calls(
     desk: TheDesk, who: Caller, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[dict[str, Any]]:
@@ -176,7 +181,7 @@ async def calls(
     return [one.as_object() for one in found]
 
 
-@router.get("/calls/{name}")
+@router.get("/calls/{name}", tags=["records"])
 async def call(name: Name, desk: TheDesk, who: Caller) -> dict[str, Any]:
     """One call by its id, a dispatch or a room, with all that happened in it."""
     _need(who, "calls")

@@ -219,3 +219,14 @@ def test_a_call_needs_no_mouse(opened: Opened) -> None:
     page.get_by_role("tab", name="Times").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("tabpanel", name="Config")).to_be_visible()
+
+
+def test_the_api_is_shown(opened: Opened, gateway: str) -> None:
+    """Its reference lives with the same policy as the page, and knows every route."""
+    page = opened()
+
+    page.goto(f"{gateway}/docs")
+
+    expect(page.get_by_role("heading", name="Switchboard")).to_be_visible()
+    for path in ("/token", "/dispatches", "/rooms/{room}/metadata", "/calls/{name}"):
+        expect(page.locator(f"[data-path='{path}']").first).to_be_visible()

@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
+from bench.store import fill as fill_with_many
 from shared.records.hosts import HostState
 from shared.records.models import hosts
 from shared.records.overview import LOST, AgentState, look, report, withdraw
@@ -22,7 +21,7 @@ from shared.records.store import Line, Store
 
 NOW = datetime.now(UTC)
 HOST = HostState("h1", ["intake", "support"], live=1, load=0.25, draining=False)
-MANY = 100_000
+MANY = 5_000
 
 
 def add(store: Store, call_id: str, *told: tuple[float, str, dict[str, Any]]) -> None:
@@ -121,44 +120,17 @@ def test_top_prints_it(tmp_path: Path) -> None:
     assert said["live"][0]["joined_s"] == 0.5
 
 
-MADE = {
-    "sqlite": "datetime('now', '-' || i || ' seconds')",
-    "postgresql": "now() - i * interval '1 second'",
-}
-
-
-@pytest.fixture
-def large(store: Store) -> Store:
-    """A store with many calls of the last day."""
-    at = MADE[store.engine.dialect.name]
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})"
-    with store.writing() as connection:
-        for statement in (
-            "INSERT INTO calls (call_id, agent, room, host, attempts, began, offered, joined, ended, outcome) "
-            f"{numbers} SELECT 'c-' || i, 'intake', 'r-' || i, 'h1', 1, {at}, {at}, {at}, {at}, 'completed' FROM n",
-            "INSERT INTO events (call_id, attempt, writer, seq, at, event, data) "
-            f"{numbers} SELECT 'c-' || i, 1, 'w', 0, {at}, 'offered', '{{}}' FROM n",
-            "INSERT INTO dispatches (dispatch_id, call_id) "
-            f"{numbers} SELECT 'AD_' || i, 'c-' || i FROM n",
-        ):
-            connection.execute(sa.text(statement))
-    return store
-
-
-def test_a_store_of_100_000_calls_answers_within_a_second(large: Store) -> None:
-    """`list`, `show` by each kind of name, and `top` together."""
-    begun = time.monotonic()
-    newest = large.newest(20)
-    found = [large.find(name) for name in (f"c-{MANY}", f"AD_{MANY}", f"r-{MANY}", "nobody")]
-    events = large.events(f"c-{MANY}")
-    seen = look(large)
-    took = time.monotonic() - begun
+def test_a_store_of_many_calls_is_found_through(store: Store) -> None:
+    """`list`, `show` by each kind of name, and `top`; how long that takes is in the bench."""
+    fill_with_many(store, MANY)
+    newest = store.newest(20)
+    found = [store.find(name) for name in (f"c-{MANY}", f"AD_{MANY}", f"r-{MANY}", "nobody")]
+    seen = look(store)
 
     assert [call.call_id for call in newest[:2]] == ["c-1", "c-2"]
     assert [call and call.call_id for call in found] == [f"c-{MANY}"] * 3 + [None]
-    assert len(events) == 1
+    assert len(store.events(f"c-{MANY}")) == 1
     assert 3500 <= seen.agents[0].calls <= 3600
-    assert took < 1.0
 
 
 def test_an_export_is_whole_and_in_order(store: Store) -> None:
