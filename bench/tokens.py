@@ -24,7 +24,7 @@ P50_MS, PER_S = 5.0, 500.0
 """A new room's token: at most so long alone, and at least so many a second."""
 
 ALONE, TOGETHER, AT_ONCE = 300, 3000, 16
-ROOM = "there"
+ROOMS = [f"room-{number}" for number in range(100)]
 
 _SECRET = "only for this measurement, long enough"
 _ONE_CORE = (sys.executable, "-c", "import os,sys; os.sched_setaffinity(0,{0}); os.execv(sys.executable,[sys.executable,*sys.argv[1:]])")  # fmt: skip
@@ -78,8 +78,9 @@ async def _measure(var: Path, stack: Stack) -> dict[str, dict[str, float]]:
                 "token_plain": await _load(client, plain, users, _body(None)),
                 "token_new_room": await _load(client, ours, users, _body(None)),
             }
-            await lk.room.create_room(api.CreateRoomRequest(name=ROOM))
-            figures["token_existing_room"] = await _load(client, ours, users, _body(ROOM))
+            for room in ROOMS:
+                await lk.room.create_room(api.CreateRoomRequest(name=room, empty_timeout=600))
+            figures["token_existing_room"] = await _load(client, ours, users, *map(_body, ROOMS))
             return figures
     finally:
         for server in servers:
@@ -94,12 +95,17 @@ def _body(room: str | None) -> dict[str, object]:
 
 
 async def _load(
-    client: aiohttp.ClientSession, url: str, users: itertools.count[int], body: dict[str, object]
+    client: aiohttp.ClientSession,
+    url: str,
+    users: itertools.count[int],
+    *bodies: dict[str, object],
 ) -> dict[str, float]:
+    turns = itertools.cycle(bodies)
+
     async def ask(who: str) -> float:
         began = time.perf_counter()
         headers = {"Authorization": f"Bearer {who}"}
-        async with client.post(url, json=body, headers=headers) as answer:
+        async with client.post(url, json=next(turns), headers=headers) as answer:
             await answer.read()
             assert answer.status == 201, answer.status
         return (time.perf_counter() - began) * 1e3
@@ -131,7 +137,7 @@ def _user(number: int) -> str:
         "sub": f"u{number}",
         "aud": "switchboard",
         "exp": time.time() + 3600,
-        "rooms": [ROOM],
+        "rooms": ["room-*"],
     }
     return jwt.encode(claims, _SECRET)
 

@@ -155,7 +155,10 @@ def _is_loopback(host: str) -> bool:
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=1024)
+        made = socket.create_server((host, port), backlog=1024)
+        # asyncio leaves it off for sockets that it has not made; an answer would wait 40 ms for its second packet
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
     except OSError as err:
         raise StackError(
             f"the gateway cannot listen on {host}:{port} ({err.strerror}). Choose another port, or 0 for a free one: --port 0",

@@ -40,7 +40,7 @@ _BEARER = HTTPBearer(
 )
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 

@@ -111,6 +111,22 @@ async def test_a_token_says_who_and_tells_nothing(gateway: Gateway, held: HeldSt
     assert json.loads(kept.data["metadata"]) == {"user_id": "ann", "user_name": "Ada Lovelace"}
 
 
+async def test_a_replayed_request_brings_nothing_new(gateway: Gateway, held: HeldStack) -> None:
+    """The same request again is for the same room and the same dispatch, whoever has recorded it; only the user's own token opens it."""
+    body, user = {**INTAKE, "room_name": "again"}, bearer(sub="ann")
+    told = [(await gateway.token(body, bearer=user))[1] for _ in range(2)]
+    claims = [
+        jwt.decode(one["participant_token"], held.stack.livekit_api_secret, algorithms=["HS256"])
+        for one in told
+    ]
+    rooms = {one["video"]["room"] for one in claims}
+    keys = {one["roomConfig"]["agents"][0]["attributes"]["sb.key"] for one in claims}
+
+    assert (len(rooms), len(keys)) == (1, 1)
+    assert len({one["sub"] for one in claims}) == 2  # nobody is thrown out by it
+    assert (await gateway.token(body))[0] == 401
+
+
 async def test_a_foreign_room_is_out_of_reach(gateway: Gateway, held: HeldStack) -> None:
     """The same name is another room for another user, unless the sign-in opens it; scopes close the rest."""
 
