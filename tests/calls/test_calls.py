@@ -227,15 +227,20 @@ async def dispatch_support(exchange: Exchange, room: str, deployment: str) -> st
 def test_hosts_of_different_deployments_do_not_take_each_others_calls(hosts: Any) -> None:
     """Two hosts of one name on one server: a dispatch reaches only the host of its deployment."""
     with ThreadPoolExecutor() as pool:
-        ann, ben = pool.map(
-            lambda name: hosts(["support"], f"server.deployment={name}"), ("ann", "ben")
+        both: list[RunningHost] = list(
+            pool.map(lambda name: hosts(["support"], f"server.deployment={name}"), ("ann", "ben"))
         )
 
-    for host, other in [(ann, ben), (ben, ann)]:
-        before = other.log.count("job request")
-        result = host.call("support", {"user_id": "1"}, BYE)
-        assert result.failure is None
-        assert other.log.count("job request") == before
+    async def call_both() -> list[CallResult]:
+        calls = (host.calling("support", {"user_id": "1"}, BYE) for host in both)
+        return await asyncio.gather(*calls)
+
+    results = asyncio.run(call_both())
+
+    assert [result.failure for result in results] == [None, None]
+    for host, result in zip(both, results, strict=True):
+        [asked] = [line for line in host.log.splitlines() if "job request" in line]
+        assert str(result.dispatch_id) in asked
 
 
 def test_a_key_that_the_model_provider_refuses_ends_the_call_with_an_apology(
