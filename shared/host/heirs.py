@@ -31,13 +31,21 @@ async def watching_hosts(run_dir: Path, recovery: Recovery) -> AsyncIterator[Non
 
 
 async def _watch(run_dir: Path, recovery: Recovery) -> None:
-    while True:
-        for lock in run_dir.glob("host-*.lock"):
-            if lock.name != f"host-{os.getpid()}.lock":
-                with _taken(lock) as dead:
-                    if dead:
-                        await _inherit(lock, recovery)
-        await asyncio.sleep(_LOOK_S)
+    busy: set[Path] = set()
+    async with asyncio.TaskGroup() as tasks:  # one host's calls do not wait for another's
+        while True:
+            for lock in run_dir.glob("host-*.lock"):
+                if lock.name != f"host-{os.getpid()}.lock" and lock not in busy:
+                    busy.add(lock)
+                    tasks.create_task(_look_after(lock, recovery, busy))
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _look_after(lock: Path, recovery: Recovery, busy: set[Path]) -> None:
+    with _taken(lock) as dead:
+        if dead:
+            await _inherit(lock, recovery)
+    busy.discard(lock)
 
 
 async def _inherit(lock: Path, recovery: Recovery) -> None:
