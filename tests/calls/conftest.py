@@ -18,7 +18,7 @@ from shared.local.stack import HeldStack
 from tests.calls.scripts import SCRIPTS, Script
 from tests.running import RunningHost, start_host
 
-AT_ONCE = 3
+AT_ONCE = 2
 """Calls at a time: more than this and two cores are late with their audio."""
 
 Made = Callable[[str], CallResult]
