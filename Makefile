@@ -64,7 +64,7 @@ install: ## Set .venv up for development
 
 .PHONY: setup-browser
 setup-browser: # What tests/browser needs: Debian's headless Chromium, packages of npm
-	@command -v chromium-headless-shell > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium-headless-shell > /dev/null; }
+	@command -v chromium-headless-shell > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium-headless-shell > /dev/null; } || { echo "no chromium-headless-shell: install it as root, apt-get install chromium-headless-shell" >&2; exit 1; }
 	@[ tests/browser/node_modules -nt tests/browser/package-lock.json ] || { npm ci --no-audit --no-fund --loglevel=error --prefix tests/browser > /dev/null && touch tests/browser/node_modules; }
 
 # Whole calls have the machine to themselves: audio that is late is misheard.

@@ -37,12 +37,7 @@ TARGETS = {
 }
 """What each ratio must not exceed."""
 
-PARTS = {
-    "data": data.measure_data,
-    "tokens": tokens.measure_tokens,
-    "store": store.measure_store,
-}
-SLOW = {"data": data.too_slow, "tokens": tokens.too_slow, "store": store.too_slow}
+PARTS = {"data": data, "tokens": tokens, "store": store}
 """Parts with figures and limits of their own."""
 
 SETTLE_S = 3.0
@@ -64,11 +59,11 @@ def main() -> int:
     logging.getLogger().addHandler(
         logging.NullHandler()
     )  # the callers' SDK logs every hang-up as an error
-    parts = {name: PARTS[name]() for name in PARTS if given.only in (None, name)}
+    parts = {name: PARTS[name].measure() for name in PARTS if given.only in (None, name)}
     figures: Figures = {name: {"ours": [], "bare": []} for name in TARGETS}
     if given.only not in PARTS:
         measure_hosts(figures, given)
-    slow = [one for name, found in parts.items() for one in SLOW[name](found)]
+    slow = [one for name, found in parts.items() for one in PARTS[name].too_slow(found)]
     result = summarise(figures) | parts | {"too_slow": slow}
     if given.only is None:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -56,7 +56,7 @@ class Plain(BaseModel):
     user_phone: str | None = None
 
 
-def measure_data() -> dict[str, dict[str, float]]:
+def measure() -> dict[str, dict[str, float]]:
     """Every figure: name to p50 and p99 in microseconds, and composing as a ratio."""
     import shared.host.servers  # noqa: F401 (what a host has in memory, frozen as a host does)
 

@@ -36,7 +36,7 @@ def fill(store: Store, calls: int = CALLS) -> None:
             connection.execute(sa.text(statement))
 
 
-def measure_store() -> dict[str, dict[str, float]]:
+def measure() -> dict[str, dict[str, float]]:
     """Milliseconds, on SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{folder}/records.db")

@@ -30,7 +30,7 @@ _SECRET = "only for this measurement, long enough"
 _ONE_CORE = (sys.executable, "-c", "import os,sys; os.sched_setaffinity(0,{0}); os.execv(sys.executable,[sys.executable,*sys.argv[1:]])")  # fmt: skip
 
 
-def measure_tokens() -> dict[str, dict[str, float]]:
+def measure() -> dict[str, dict[str, float]]:
     """Milliseconds of one request alone, and requests a second, by kind of request."""
     with tempfile.TemporaryDirectory() as folder:
         held = hold(Path(folder) / "run", ports=Ports(), progress=lambda _: None)

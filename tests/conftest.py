@@ -47,7 +47,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End without the interpreter's own end: a thread of LiveKit's SDK that calls into Python then aborts the process."""
+    """End without the interpreter's own end: a thread of LiveKit's SDK aborts the process, as `_leave` of `shared/cli/main.py` says."""
     spread = config.getoption("numprocesses", None) or hasattr(config, "workerinput")
     if not spread and _STATUS in config.stash:
         sys.stdout.flush()

@@ -149,12 +149,6 @@ class RunningHost:
         return self.process.wait(wait_s)
 
 
-def heard(record: Sequence[Recorded]) -> str:
-    """All that the caller was understood to say: the recogniser of the local stack takes a word for another one now and then."""
-    turns = [e.data for e in record if e.event == "turn" and e.data["role"] == "caller"]
-    return " ".join(turn["text"] for turn in turns).lower()
-
-
 def start_host(
     var: Path,
     stack: Stack,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.groups import Env, Metadata
+from shared.cli.groups import AsJson, Env, Metadata, RoomName
 from shared.config.environment import Settings
 
 
@@ -24,13 +24,8 @@ def call(
         list[Path] | None,
         typer.Option(help="A recording to play as a turn; repeatable, in place of --text."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
-    ] = False,
-    room: Annotated[
-        str | None,
-        typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
-    ] = None,
+    as_json: AsJson = False,
+    room: RoomName = None,
     mic: Annotated[
         bool | None,
         typer.Option(
@@ -81,13 +76,8 @@ def console(
         str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to write to.")
     ] = None,
     metadata: Metadata = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
-    ] = False,
-    room: Annotated[
-        str | None,
-        typer.Option(envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
-    ] = None,
+    as_json: AsJson = False,
+    room: RoomName = None,
     env: Env = None,
 ) -> None:
     """Write to a running agent, a line a turn, and read what it answers: a call without any sound. Ctrl-D hangs up.

@@ -21,7 +21,13 @@ Metadata = Annotated[
         help='JSON for the agent, or @ and the name of a file with it; {"user_id":"demo"} without.',
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+RoomName = Annotated[
+    str | None,
+    typer.Option("--room", envvar="SWITCHBOARD_ROOM", help="A room's name; a new one without."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
+]
 
 dispatches = typer.Typer(
     no_args_is_help=True, help="List, look into, cancel and repeat the dispatches of a room."

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from shared.cli.callers import call, console
-from shared.cli.groups import AsJson, Env, Metadata, dispatches, records, rooms
+from shared.cli.groups import AsJson, Env, Metadata, RoomName, dispatches, records, rooms
 from shared.config.environment import Settings
 from shared.errors import ConfigError, SwitchboardError
 
@@ -76,10 +76,7 @@ def dispatch(
     agent: Annotated[
         str | None, typer.Argument(envvar="SWITCHBOARD_AGENT", help="Whom to send.")
     ] = None,
-    room: Annotated[
-        str | None,
-        typer.Option(envvar="SWITCHBOARD_ROOM", help="Into which room; a new one without."),
-    ] = None,
+    room: RoomName = None,
     metadata: Metadata = None,
     room_metadata: Annotated[
         str | None, typer.Option(help="JSON for the room, where this makes it.")
@@ -94,9 +91,7 @@ def dispatch(
         typer.Option("--from", help="A file of dispatches, one JSON object a line."),
     ] = None,
     rate: Annotated[str, typer.Option(help="With --from: how many a second.")] = "5/s",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")
-    ] = False,
+    as_json: AsJson = False,
     env: Env = None,
 ) -> None:
     """Send an agent into a room and wait until it is there and ready, or say why it is not.

@@ -42,10 +42,16 @@ async def _watch(run_dir: Path, recovery: Recovery) -> None:
 
 
 async def _look_after(lock: Path, recovery: Recovery, busy: set[Path]) -> None:
-    with _taken(lock) as dead:
-        if dead:
-            await _inherit(lock, recovery)
-    busy.discard(lock)
+    try:
+        with _taken(lock) as dead:
+            if dead:
+                await _inherit(lock, recovery)
+    except (
+        OSError
+    ) as err:  # whoever looks next tries again; other hosts' calls go on being looked after
+        log.warning("calls of a lost host left for now", host=lock.stem, error=type(err).__name__)
+    finally:
+        busy.discard(lock)
 
 
 async def _inherit(lock: Path, recovery: Recovery) -> None:

@@ -114,7 +114,7 @@ class Voice:
     def _in_english(self, text: str, speed: float = 1.0, volume: float = 1.0) -> Speech:
         """Without Piper's own noise a text sounds the same each time, and what was recognised once is recognised again.
 
-        With it one in thirty sentences is misheard.
+        With it one sentence in ten is misheard.
         """
         config = SynthesisConfig(
             length_scale=self._piper.config.length_scale / speed,

@@ -80,12 +80,11 @@ class _Silence:
         self.owe()
 
     def on_state(self, event: AgentStateChangedEvent) -> None:
-        if event.new_state == "speaking" and not self._begun:
-            self._begun = True
+        first = event.new_state == "speaking" and not self._begun
+        self._begun |= first
+        if first or event.new_state == "thinking":
             self.owe()
-        if event.new_state == "thinking":
-            self.owe()
-        elif event.new_state == "speaking" and self._session.output.audio is None:
+        if event.new_state == "speaking" and self._session.output.audio is None:
             self._hear()
 
     def on_unheard(self, event: UserTranscriptionTimeoutEvent) -> None:

@@ -188,10 +188,11 @@ async def test_a_thousand_requests_at_once_are_all_answered(gateway: Gateway) ->
                     assert int(answer.headers["Retry-After"]) > 0
                 return answer.status
 
+        begun = time.monotonic()
         found = Counter(await asyncio.gather(*(ask(own) for _ in range(1000))))
+        took_s = time.monotonic() - begun
         other = await ask(bearer(sub="patient"))
 
-    # a few more where the minute of the count ends meanwhile
-    assert 120 <= found[201] <= 125
+    assert 120 <= found[201] <= 121 + 120 * took_s / 60  # what is used up comes back over a minute
     assert found[201] + found[429] == 1000
     assert other == 201

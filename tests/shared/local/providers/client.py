@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from difflib import SequenceMatcher
 from typing import Any
 
 from deepgram import AsyncDeepgramClient
@@ -87,16 +85,6 @@ def _unknown(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _unknown(one)
-
-
-def plain(text: str) -> str:
-    """A text's words alone."""
-    return " ".join(re.findall(r"[a-z']+", text.lower()))
-
-
-def alike(heard: str, said: str) -> bool:
-    """Whether this was heard of what was said, but for a word: no two times does Piper speak the same."""
-    return SequenceMatcher(None, plain(heard).split(), plain(said).split()).ratio() > 0.8
 
 
 def frames(sound: bytes) -> Iterator[rtc.AudioFrame]:

@@ -17,7 +17,8 @@ from livekit.agents.types import APIConnectOptions
 from livekit.plugins import cartesia, deepgram, openai
 
 from shared.local.voice import HEARING_RATE
-from tests.shared.local.providers.client import KEY, Order, Sound, frames, plain, strictly
+from tests.shared.local.providers.client import KEY, Order, Sound, frames, strictly
+from tests.spoken import plain
 
 DELIVERY = "My parcel has not arrived yet."
 LONG = "My parcel has not arrived yet. Can you tell me when it will come?"

@@ -20,7 +20,8 @@ from websockets.exceptions import InvalidStatus
 
 from shared.local.pcm import from_s16le
 from shared.local.voice import HEARING_RATE, Voice
-from tests.shared.local.providers.client import KEY, alike, plain, strictly
+from tests.shared.local.providers.client import KEY, strictly
+from tests.spoken import alike, plain
 
 BOOKING = "I would like to book a table for four people."
 DELIVERY = "My parcel has not arrived yet."

@@ -16,7 +16,8 @@ from livekit.plugins.deepgram import STTv2
 
 from shared.local import listener
 from shared.local.voice import HEARING_RATE
-from tests.shared.local.providers.client import KEY, Socket, Sound, deepgram, frames, opened, plain
+from tests.shared.local.providers.client import KEY, Socket, Sound, deepgram, frames, opened
+from tests.spoken import plain
 
 BOOKING = "I would like to book a table for four people."
 DELIVERY = "My parcel has not arrived yet."

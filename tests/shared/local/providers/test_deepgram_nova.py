@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosedError
 
 from shared.local import deepgram_nova
 from shared.local.voice import HEARING_RATE
-from tests.shared.local.providers.client import KEY, Sound, deepgram, frames, opened, plain
+from tests.shared.local.providers.client import KEY, Sound, deepgram, frames, opened
+from tests.spoken import plain
 
 BOOKING = "I would like to book a table for four people."
 DELIVERY = "My parcel has not arrived yet."

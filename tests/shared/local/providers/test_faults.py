@@ -14,8 +14,9 @@ from livekit.agents.types import APIConnectOptions
 from livekit.plugins import cartesia, deepgram
 
 from shared.local.voice import HEARING_RATE
-from tests.shared.local.providers.client import KEY, Order, Sound, frames, plain
+from tests.shared.local.providers.client import KEY, Order, Sound, frames
 from tests.shared.local.providers.test_deepgram_flux import flux
+from tests.spoken import plain
 
 DELIVERY = "My parcel has not arrived yet."
 QUESTION = "Can you tell me when it will come?"

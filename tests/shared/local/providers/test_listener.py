@@ -14,7 +14,8 @@ from shared.local.listener import Listener, TurnEvent
 from shared.local.pcm import Samples, from_s16le
 from shared.local.turns import Thresholds, confidence
 from shared.local.voice import HEARING_RATE, Voice
-from tests.shared.local.providers.client import Sound, plain
+from tests.shared.local.providers.client import Sound
+from tests.spoken import plain
 
 BOOKING = "I would like to book a table for four people."
 DELIVERY = "My parcel has not arrived yet."
