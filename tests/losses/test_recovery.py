@@ -55,7 +55,8 @@ class Lost:
         return next(host for host in self.hosts if host.process.pid in above)
 
     async def make(self) -> None:
-        says = (REASON, "Yes, that's right.")
+        yes = "Yes, that's right."
+        says = (REASON, yes, yes)  # the first one may be for what the lost agent had begun to say
         calling = asyncio.create_task(
             self.hosts[0].calling("intake", ADA, *says, room=self.room, timeout_s=LIMIT_S * 2)
         )
