@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 def alike(heard: str, said: str) -> bool:
     """Whether this was heard of what was said, but for a word that the recogniser takes for another one."""
-    return SequenceMatcher(None, plain(heard), plain(said)).ratio() > 0.75
+    return SequenceMatcher(None, plain(heard), plain(said)).ratio() >= 0.8
 
 
 def plain(text: str) -> str:

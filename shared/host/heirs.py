@@ -16,6 +16,8 @@ from shared.host.jobs import read
 from shared.host.recovery import Recovery
 
 _LOOK_S = 0.5
+_AGAIN_S = 5.0
+"""Until calls that could not be looked after, on a full disk say, are tried again."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +48,9 @@ async def _look_after(lock: Path, recovery: Recovery, busy: set[Path]) -> None:
         with _taken(lock) as dead:
             if dead:
                 await _inherit(lock, recovery)
-    except (
-        OSError
-    ) as err:  # whoever looks next tries again; other hosts' calls go on being looked after
+    except OSError as err:  # other hosts' calls go on being looked after meanwhile
         log.warning("calls of a lost host left for now", host=lock.stem, error=type(err).__name__)
+        await asyncio.sleep(_AGAIN_S)
     finally:
         busy.discard(lock)
 
@@ -59,7 +60,11 @@ async def _inherit(lock: Path, recovery: Recovery) -> None:
     jobs = [job for file in folder.glob("*.json") if (job := read(file)) is not None]
     if jobs:
         log.warning("host lost", host=lock.stem, calls=len(jobs))
-    await asyncio.gather(*(recovery.recover(job, "host.died") for job in jobs))
+    ends = await asyncio.gather(
+        *(recovery.recover(job, "host.died") for job in jobs), return_exceptions=True
+    )
+    for failed in filter(None, ends):  # one that fails cuts no other short; all are looked at again
+        raise failed
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(lock.with_suffix(".home").resolve(), ignore_errors=True)
     for left in lock.parent.glob(f"{lock.stem}.*"):

@@ -53,3 +53,12 @@ def test_an_unknown_agent_is_answered_before_anything_heavy() -> None:
     assert done.returncode != 0
     assert f"no agent named 'intak'; agents: {', '.join(registry.names())}" in done.stderr
     assert "Try: make run AGENT=intake" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["shared/gateway/page", "tests/browser"])
+def test_packages_of_npm_run_no_scripts_of_their_own(folder: str) -> None:
+    """One that the API page brings along reports each installation to its maker."""
+    asked = ["npm", "config", "get", "ignore-scripts"]
+    done = subprocess.run(asked, cwd=ROOT / folder, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "true"
