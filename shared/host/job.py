@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import structlog
-from livekit import api, rtc
+from livekit import rtc
 from livekit.agents import AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
-from shared.dispatch.identity import HANDOFF, KEY, RESUME, STATE, attempt, call_id
-from shared.dispatch.offers import agent_of_key
+from shared.dispatch.identity import HANDOFF, RESUME, STATE, attempt, call_id
 from shared.dispatch.reference import referenced
 from shared.host.lineage import die_with_parent
 from shared.metadata import merge
@@ -32,7 +30,7 @@ from shared.session.live import LiveMetadata
 from shared.session.make import make_agent
 from shared.session.mute import watch_first_audio
 from shared.session.resume import past
-from shared.session.speech import SpeechAhead
+from shared.session.speech import speak_ahead
 from shared.session.tuning import Tuning
 from shared.telemetry import logs
 from shared.telemetry.redaction import Redactor
@@ -53,6 +51,7 @@ class JobSettings:
     Attributes:
         snapshot: The stored snapshot, or a link to the newest one.
         line: Socket of the host that looks after its jobs.
+        speech: Folder of first sentences that were spoken before.
     """
 
     agent: str
@@ -61,6 +60,7 @@ class JobSettings:
     endpoints: Mapping[str, str]
     log_level: str
     line: Path
+    speech: Path
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,8 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     if settings.snapshot.resolve() != warm.path:
         warm = _warm(settings)  # conf or a prompt was edited meanwhile
     job = ctx.job
-    line = await Lifeline.open(settings.line, job.id)
     attributes = dict(job.attributes)
-    if await _is_late(ctx, agent, attributes):
-        line.say("bye", outcome="superseded")
-        ctx.shutdown(reason="superseded")
-        return
+    line = await Lifeline.open(settings.line, job.id)
     events = await line.history()
     load = partial(
         merge.load,
@@ -153,10 +149,17 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     elif before is not None:
         call.take_up(before)
     try:
+        # Alone: whatever else a call needs would compete for the processor, and the caller waits for this.
+        await ctx.connect()
+        call.check_superseded()
+        if call.superseded:
+            return
+        # For its effect: LiveKit tells of somebody without a track after up to 3 s, of an attribute at once.
+        call.begin(call.show({STATE: "joining"}))
         plugins = warm.plugins
         if plugins.config != config:
             plugins = build_plugins(config, settings.endpoints)
-        session = await _serve(call, plugins)
+        session = await _serve(call, plugins, settings.speech)
     except Exception:
         # LiveKit reports a crashed job as a success; the host sends another one.
         call.lose("job.crashed")
@@ -182,24 +185,10 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     call.tell("ready")
 
 
-async def _is_late(ctx: JobContext, agent: str, attributes: Mapping[str, str]) -> bool:
-    """Whether a later attempt of the same call is in the room already."""
-    if KEY not in attributes:
-        return False
-    try:
-        there = await ctx.api.room.list_participants(
-            api.ListParticipantsRequest(room=ctx.job.room.name)
-        )
-    except (api.TwirpError, aiohttp.ClientError, TimeoutError):
-        return False
-    found = agent_of_key(there.participants, ctx.job.room.name, agent, attributes[KEY])
-    return found is not None and attempt(found.attributes) > attempt(attributes)
-
-
-async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
-    """Bring the agent into the room; its greeting is spoken into frames meanwhile."""
-    if plugins.tts is not None and call.opening is not None and not call.typed:
-        call.greeting = SpeechAhead(plugins.tts, call.render(call.opening))
+async def _serve(call: Call, plugins: Plugins, speech: Path) -> AgentSession[Call]:
+    """Start the agent; its first sentence is spoken into frames meanwhile."""
+    if plugins.tts is not None:
+        call.greeting = speak_ahead(call, plugins.tts, speech)
     session = build_session(call, plugins)
     follow(session, call)
     guard(session, call)

@@ -180,6 +180,7 @@ class Host:
             endpoints=self.endpoints,
             log_level=config.log_level,
             line=self.lines.socket,
+            speech=self.settings.var / "speech",
         )
         load = Load(measured=config.load == "cpu")
         self.loads.append(load)

@@ -57,7 +57,9 @@ class Exchange:
         )
         try:
             await room.connect(
-                self._url, token.to_jwt(), rtc.RoomOptions(auto_subscribe=not hidden)
+                self._url,
+                token.to_jwt(),
+                rtc.RoomOptions(auto_subscribe=not hidden, single_peer_connection=True),
             )
         except rtc.ConnectError:
             raise self._no_entry("let no caller in") from None

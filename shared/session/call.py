@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from livekit import rtc
@@ -25,8 +25,10 @@ from shared.session.attributes import publish
 from shared.session.lifeline import Lifeline
 from shared.session.replies import Replies
 from shared.session.resume import Past
-from shared.session.speech import SpeechAhead
 from shared.telemetry.redaction import Redactor
+
+if TYPE_CHECKING:
+    from shared.session.speech import SpeechAhead
 
 Outcome = Literal["completed", "message_taken", "abandoned", "failed", "refused"]
 
@@ -48,7 +50,7 @@ class Call:
         missing: Fields that the contract asks for and nobody has given; they are `None` in `metadata`.
         line: To the host, which sends another agent where this one is lost.
         past: Of a call that lost its agent; `None` once its new agent has taken it up.
-        greeting: The first sentence, already being spoken into frames; `None` once used.
+        greeting: The first sentence, spoken into frames already or just now; `None` once used.
         arrived: Set when the caller is in the room and known, or is waited for no longer.
         ending: The outcome once the agent says its goodbye: who hangs up meanwhile changes nothing.
         due: Set when the agent has something to say.
@@ -101,6 +103,16 @@ class Call:
     def render(self, prompt: str, **extra: object) -> str:
         """Render one of the agent's prompts over the metadata in force."""
         return self.prompts.render(prompt, self.metadata, **{"missing": self.missing, **extra})
+
+    def render_unknown(self, prompt: str) -> str:
+        """The same where the contract's fields have their defaults: equal text has nothing of this caller in it."""
+        fields = type(self.metadata).model_fields.items()
+        unknown = {
+            name: None if field.is_required() else field.get_default(call_default_factory=True)
+            for name, field in fields
+        }
+        known = self.metadata.model_copy(update=unknown)
+        return self.prompts.render(prompt, known, missing=self.missing)
 
     def learn(self, *values: str | None) -> None:
         """Keep what the caller said out of every later log line of this call."""
