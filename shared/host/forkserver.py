@@ -4,11 +4,17 @@ import multiprocessing
 from collections.abc import Sequence
 from multiprocessing import forkserver
 
-LAST = ("shared.host.preload", "livekit.agents.ipc._preload", "livekit.agents.ipc._preload_freeze")
-"""LiveKit's own warm-up ends the list: what it freezes stays shared between the jobs."""
+FIRST = ("shared.host.gc_off",)
+LAST = (
+    "shared.host.preload",
+    "livekit.agents.ipc._preload",
+    "livekit.agents.ipc._preload_freeze",
+    "shared.host.gc_on",
+)
+"""LiveKit's own warm-up is the last to load: what it freezes stays shared between the jobs."""
 
 
 def start_forkserver(modules: Sequence[str]) -> None:
     """Start the forkserver, which imports `modules` while this process goes on. LiveKit's own list would come too late."""
-    multiprocessing.set_forkserver_preload([*modules, *LAST])
+    multiprocessing.set_forkserver_preload([*FIRST, *modules, *LAST])
     forkserver.ensure_running()

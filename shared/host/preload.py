@@ -9,7 +9,12 @@ import importlib
 import phonenumbers
 from livekit.agents import llm, tokenize, utils
 from livekit.local_inference import init_vad
+from openai.pagination import AsyncPage
+from openai.types import Model
 
+from shared.config.environment import HostSettings
+from shared.config.snapshot import load_snapshot
+from shared.host.job import prompts_of
 from shared.host.lineage import die_with_parent
 
 LATE = (
@@ -42,6 +47,14 @@ tokenize.basic.hyphenate_word("preload")
 
 # The first context reads the machine's certificates; LiveKit keeps it for all others.
 utils.http_context._create_ssl_context()
+
+# Compiling the templates takes 25 ms an agent, for a handoff in the middle of a call.
+_snapshot = load_snapshot(HostSettings.read().snapshot)
+for agent in _snapshot.variants:
+    prompts_of(_snapshot, agent)
+
+# The list of models is asked for while a session starts, to have the connection; its type is made at first use, and forgotten unused.
+MODELS = AsyncPage[Model]
 
 # pydantic finishes a model when it is first used.
 llm.ChatContext.empty().add_message(role="user", content="")

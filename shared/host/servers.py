@@ -97,6 +97,7 @@ class Host:
         """What a host has beside its agent servers, while they run."""
         # A collection of all that was imported would hold every call up for 50 ms: leave it out for good.
         gc.freeze()
+        gc.enable()
         occupy(self.settings.var / "records")
         run_file = self.run_dir / f"host-{os.getpid()}.json"
         async with (

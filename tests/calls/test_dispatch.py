@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from shared.dispatch.dispatcher import Dispatched, Dispatcher, Order
-from shared.dispatch.identity import KEY
+from shared.dispatch.identity import ATTEMPT, KEY, agent_identity
 from shared.errors import DispatchError
 from shared.records.spool import Files, read_call
 from tests.running import RunningHost
@@ -180,3 +180,35 @@ def test_a_file_of_dispatches_ends_in_one_result_each(host: RunningHost, tmp_pat
     assert sorted(result["room"] for result in results) == ["bulk-0", "bulk-1", "bulk-2"]
     assert bad[0] == 2
     assert "support" in bad[2]
+
+
+async def test_an_attempt_that_comes_late_leaves_without_a_word(
+    lkapi: api.LiveKitAPI, host: RunningHost
+) -> None:
+    """A later one is in the room when it joins: it publishes nothing and leaves the call to that one."""
+    room, key, stack = "late", "late-1", host.stack
+    later = rtc.Room()
+    seen: list[str] = []
+    gone = asyncio.Event()
+    later.on("track_published", lambda _, person: seen.append(person.identity))
+    later.on("participant_disconnected", lambda _: gone.set())
+    token = (
+        api.AccessToken(stack.livekit_api_key, stack.livekit_api_secret)
+        .with_identity(agent_identity(room, "support", key, 2))
+        .with_attributes({KEY: key, ATTEMPT: "2"})
+        .with_grants(api.VideoGrants(room_join=True, room=room))
+    )
+    await later.connect(stack.livekit_url, token.to_jwt())
+    attributes = {KEY: key, ATTEMPT: "1"}
+    request = api.CreateAgentDispatchRequest(
+        room=room, agent_name="support", metadata=METADATA, attributes=attributes
+    )
+    await lkapi.agent_dispatch.create_dispatch(request)
+    async with asyncio.timeout(15):
+        await gone.wait()
+    await later.disconnect()
+
+    assert seen == []
+    events = [event.event for event in read_call(host.var / "records", key)]
+    assert events == ["offered", "superseded"]
+    await close(lkapi, room)

@@ -47,3 +47,4 @@ def test_nothing_is_imported_in_a_job_before_its_first_answer(
 
     assert probe["late"] == []
     assert probe["others"] == []
+    assert probe["collects"]

@@ -14,7 +14,7 @@ from shared.host import __main__ as main, servers
 
 class LookedAt(servers.Host):
     async def _serve(self):
-        print(gc.get_freeze_count(), len(gc.get_objects()))
+        print(gc.get_freeze_count(), len(gc.get_objects()), gc.isenabled())
         return 0
 
 import shared.host.start
@@ -47,6 +47,7 @@ def test_what_is_imported_is_never_collected(tmp_path: Path) -> None:
         cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
 
-    frozen, left = done.stdout.split()
+    frozen, left, collects = done.stdout.split()
     assert int(frozen) > 100_000
     assert int(left) < 10_000
+    assert collects == "True"

@@ -1,5 +1,6 @@
 """Booking: an agent with other tools, as a newcomer would write it. It also notes what its job process holds."""
 
+import gc
 import sys
 from datetime import date
 from typing import Literal
@@ -30,7 +31,9 @@ class BookingAgent(Agent):
         if self._spoke == 2:
             late = sorted(set(sys.modules) - self._loaded)
             others = sorted({"hydra", "omegaconf", "sqlalchemy", "alembic"} & set(sys.modules))
-            self.session.userdata.record.append("probe", late=late, others=others)
+            self.session.userdata.record.append(
+                "probe", late=late, others=others, collects=gc.isenabled()
+            )
 
     @function_tool
     async def book_table(
