@@ -74,8 +74,8 @@ test: install setup-browser check ## Check and test everything; ARGS='tests/shar
 ifdef ARGS
 	@$(PYTEST)
 else
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/hosts tests/house tests/shared tests/test_makefile.py
-	@$(PYTEST) tests/calls tests/losses
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
+	@$(PYTEST) tests/hosts tests/calls tests/losses
 	@$(PYTEST) tests/browser
 endif
 

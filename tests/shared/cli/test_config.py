@@ -256,10 +256,9 @@ def test_a_finding_is_a_failure(conf: Path, capsys: Captured) -> None:
 
 
 def test_check_config_of_conf_as_shipped(capsys: Captured) -> None:
-    """Every agent in every environment with every profile, and each option alone: nothing to put right, in time."""
+    """Every agent in every environment with every profile, and each option alone: nothing to put right."""
     check_config(files_only=False, as_json=True)
 
     said = json.loads(capsys.readouterr().out)
     assert said["findings"] == []
     assert said["configs"] >= 40 * len(registry.names())
-    assert said["seconds"] < 15
