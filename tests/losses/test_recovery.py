@@ -73,7 +73,7 @@ class Lost:
 
 @pytest.fixture(scope="module")
 def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
-    """Three calls at once: a job is killed, a job hangs, a host is killed beside another one."""
+    """A job is killed and another hangs, at once; then a host is killed beside another one. Three at once would be late with their audio."""
     hosts: list[RunningHost] = []
 
     def start(deployment: str) -> RunningHost:
@@ -83,8 +83,9 @@ def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
     def end(number: signal.Signals) -> Callable[[Lost], None]:
         return lambda lost: os.kill(lost.pid, number)
 
-    async def make(lost: dict[str, Lost]) -> None:
-        await asyncio.gather(*(one.make() for one in lost.values()))
+    async def make(killed: Lost, hangs: Lost, of_host: Lost) -> None:
+        await asyncio.gather(killed.make(), hangs.make())
+        await of_host.make()
 
     try:
         with ThreadPoolExecutor() as pool:
@@ -94,7 +95,7 @@ def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
             "job hangs": Lost([host], "lost-hangs", end(signal.SIGSTOP)),
             "host killed": Lost(two, "lost-host", lambda lost: lost.host.process.kill()),
         }
-        asyncio.run(make(lost))
+        asyncio.run(make(*lost.values()))
         yield lost
     finally:
         for one in hosts:
