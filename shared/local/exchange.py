@@ -56,6 +56,7 @@ class Exchange:
             .with_attributes(dict(attributes or {}))
         )
         try:
+            # One connection both ways: the agent is heard through the one that the microphone has opened.
             await room.connect(
                 self._url,
                 token.to_jwt(),

@@ -94,8 +94,8 @@ def speak_ahead(call: Call, voice: tts.TTS[Any], folder: Path) -> SpeechAhead | 
 
 
 def _name(call: Call, text: str) -> str:
-    """The voice, all that it is set to, and the sentence."""
-    return sha256(f"{call.config.env} {call.config.tts!r} {text}".encode()).hexdigest() + ".wav"
+    """Of the sentence, and of all that decides how it sounds: conf, overrides, versions of plugins."""
+    return sha256(f"{call.config.digest} {text}".encode()).hexdigest() + ".wav"
 
 
 def read(path: Path) -> list[rtc.AudioFrame]:
