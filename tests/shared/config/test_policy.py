@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import timeit
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -399,14 +397,3 @@ def test_rules_that_no_plugin_takes_stop_the_host(composed: Compose, conf: Path)
 def test_the_rules_as_shipped_fit_their_plugins(snapshot: Snapshot) -> None:
     """What conf opens is a keyword of the plugins it chooses."""
     providers.check(snapshot)
-
-
-def test_it_costs_no_caller_any_time(snapshot: Snapshot) -> None:
-    """Setting two keys takes less than 50 µs, and setting none next to nothing."""
-
-    def best(work: Callable[[], object]) -> float:
-        return min(timeit.repeat(work, number=200, repeat=20)) / 200
-
-    config = {"tts.speed": 1.2, "session.endpointing.max_delay": 2}
-    assert best(lambda: ask(snapshot, config)) < 50e-6
-    assert best(lambda: ask(snapshot, {}, "patient")) < 15e-6
