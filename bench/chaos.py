@@ -102,7 +102,8 @@ async def _join(site: Site, room: rtc.Room, name: str) -> None:
     stack = site.stack
     token = api.AccessToken(stack.livekit_api_key, stack.livekit_api_secret)
     token = token.with_identity("caller").with_grants(api.VideoGrants(room_join=True, room=name))
-    await asyncio.wait_for(room.connect(stack.livekit_url, token.to_jwt()), 10)
+    # No limit but the SDK's own: it ends the process where a connection comes about that nobody waits for any more.
+    await room.connect(stack.livekit_url, token.to_jwt())
 
 
 async def _dispatch(site: Site, name: str, key: str) -> bool:
