@@ -149,17 +149,19 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     elif before is not None:
         call.take_up(before)
     try:
-        # Alone: whatever else a call needs would compete for the processor, and the caller waits for this.
+        plugins = warm.plugins
+        if plugins.config != config:
+            plugins = build_plugins(config, settings.endpoints)
+        if plugins.tts is not None:
+            call.greeting = speak_ahead(call, plugins.tts, settings.speech)
+        # Beside nothing but the first sentence: all else would compete for the processor, and the caller waits for this.
         await ctx.connect()
         call.check_superseded()
         if call.superseded:
             return
         # For its effect: LiveKit tells of somebody without a track after up to 3 s, of an attribute at once.
         call.begin(call.show({STATE: "joining"}))
-        plugins = warm.plugins
-        if plugins.config != config:
-            plugins = build_plugins(config, settings.endpoints)
-        session = await _serve(call, plugins, settings.speech)
+        session = await _serve(call, plugins)
     except Exception:
         # LiveKit reports a crashed job as a success; the host sends another one.
         call.lose("job.crashed")
@@ -185,10 +187,8 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     call.tell("ready")
 
 
-async def _serve(call: Call, plugins: Plugins, speech: Path) -> AgentSession[Call]:
-    """Start the agent; its first sentence is spoken into frames meanwhile."""
-    if plugins.tts is not None:
-        call.greeting = speak_ahead(call, plugins.tts, speech)
+async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
+    """Start the agent in the room that was joined."""
     session = build_session(call, plugins)
     follow(session, call)
     guard(session, call)
