@@ -25,6 +25,9 @@ KEPT_S = 7 * 24 * 3600.0
 MOST_KEPT = 100
 """Files; the oldest go first. A sentence is some 100 KB."""
 
+_WORD_S = 0.2
+"""A sentence that took less a word is not kept: a voice that broke off, or fell silent, would be heard for a week."""
+
 _PIECE_S = 0.05
 
 
@@ -75,7 +78,7 @@ class SpeechAhead:
             self._frames.put_nowait(None)
             if not self._begun.done():
                 self._begun.set_result(False)
-        if self._kept is not None and made:
+        if self._kept is not None and _is_whole(self.text, made):
             await asyncio.to_thread(keep, self._kept, made)
 
     def _take(self, frame: rtc.AudioFrame) -> None:
@@ -96,6 +99,11 @@ def speak_ahead(call: Call, voice: tts.TTS[Any], folder: Path) -> SpeechAhead | 
 def _name(call: Call, text: str) -> str:
     """Of the sentence, and of all that decides how it sounds: conf, overrides, versions of plugins."""
     return sha256(f"{call.config.digest} {text}".encode()).hexdigest() + ".wav"
+
+
+def _is_whole(text: str, frames: list[rtc.AudioFrame]) -> bool:
+    heard_s = sum(frame.duration for frame in frames if any(frame.data))
+    return heard_s > 0 and heard_s >= _WORD_S * len(text.split())
 
 
 def read(path: Path) -> list[rtc.AudioFrame]:

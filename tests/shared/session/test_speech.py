@@ -19,7 +19,7 @@ from shared.session.speech import KEPT_S, MOST_KEPT, keep, read, speak_ahead
 from tests.shared.session.calls import stage
 
 RATE = 24000
-SOUND = bytes(range(256)) * 30
+SOUND = bytes(range(256)) * 120
 GREETING = "Hello {{ user_name or 'there' }}."
 NOBODY, ADA = CallMetadata(user_id="1"), CallMetadata(user_id="1", user_name="Ada")
 
@@ -27,9 +27,10 @@ NOBODY, ADA = CallMetadata(user_id="1"), CallMetadata(user_id="1", user_name="Ad
 class Voice:
     """Speaks a sentence as two frames, or gives up after the first; counts what it was asked for."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, breaks_off: bool = False) -> None:
         self.spoken = 0
         self._fails = fails
+        self._breaks_off = breaks_off
 
     def stream(self) -> Voice:
         self.spoken += 1
@@ -49,6 +50,8 @@ class Voice:
         yield SimpleNamespace(frame=rtc.AudioFrame(SOUND[:half], RATE, 1, half // 2))
         if self._fails:
             raise APIConnectionError
+        if self._breaks_off:
+            return
         yield SimpleNamespace(frame=rtc.AudioFrame(SOUND[half:], RATE, 1, half // 2))
 
 
@@ -81,10 +84,11 @@ async def test_a_sentence_with_the_caller_is_not_kept(tmp_path: Path) -> None:
         assert not (tmp_path / "kept").exists()
 
 
-async def test_half_a_sentence_is_not_kept(tmp_path: Path) -> None:
-    """A voice that fails on its way leaves nothing that later calls would hear."""
+@pytest.mark.parametrize("fault", ["fails", "breaks_off"])
+async def test_half_a_sentence_is_not_kept(tmp_path: Path, fault: str) -> None:
+    """A voice that fails on its way, or ends too soon as if that were all, leaves nothing that later calls would hear."""
     with stage(tmp_path, NOBODY, greeting=GREETING) as on:
-        await say(on.call, Voice(fails=True), tmp_path / "kept")
+        await say(on.call, Voice(**{fault: True}), tmp_path / "kept")
         assert not (tmp_path / "kept").exists()
 
 
