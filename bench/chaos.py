@@ -38,7 +38,6 @@ from shared.local.sound import Ear
 from shared.local.stack import Ports, Stack, hold
 from shared.records.spool import Files, read_call
 
-RATE_S = 1.0
 STAY_S = (2.0, 6.0)
 PLAIN_EVERY = 4
 """One call of so many is plain."""
@@ -227,13 +226,13 @@ async def losses(site: Site, number: signal.Signals, times: int) -> list[float]:
     return found
 
 
-async def run(site: Site, minutes: float, times: int) -> dict[str, Any]:
+async def run(site: Site, minutes: float, every_s: float, times: int) -> dict[str, Any]:
     ends = time.monotonic() + minutes * 60
     harming = asyncio.create_task(harm(site, ends))
     calls: list[asyncio.Task[None]] = []
     while time.monotonic() < ends:
         calls.append(asyncio.create_task(call(site, len(calls))))
-        await asyncio.sleep(RATE_S)
+        await asyncio.sleep(every_s)
         if len(calls) % 30 == 0:
             say(f"{len(calls)} calls, {site.ours.answered} + {site.plain.answered} answered")
     await harming
@@ -256,15 +255,19 @@ def _plainly(count: Count) -> dict[str, Any]:
     return {**vars(count), "refused": dict(count.refused)}
 
 
-async def measure(var: Path, stack: Stack, minutes: float, times: int) -> dict[str, Any]:
-    hosts = [_host(var, stack), _host(var, stack)]
-    bare = start_bare(var, stack)
+async def measure(
+    var: Path, stack: Stack, minutes: float, every_s: float, times: int
+) -> dict[str, Any]:
+    hosts, bare = await asyncio.gather(
+        asyncio.to_thread(lambda: [_host(var, stack), _host(var, stack)]),
+        asyncio.to_thread(start_bare, var, stack),
+    )
     async with api.LiveKitAPI(
         stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret
     ) as lkapi:
         site = Site(var, stack, hosts, bare, lkapi)
         try:
-            return await run(site, minutes, times)
+            return await run(site, minutes, every_s, times)
         finally:
             for subject in [*site.hosts, site.bare]:
                 subject.process.kill()
@@ -279,6 +282,7 @@ def main() -> int:
     """Exit code 0 only where no call of ours was lost, doubled or left without a reason."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="of dispatching")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds from call to call")
     parser.add_argument(
         "--losses", type=int, default=10, help="jobs killed, and stopped, one by one"
     )
@@ -287,7 +291,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         held = hold(Path(folder) / "run", ports=Ports(), progress=say)
         try:
-            result = asyncio.run(measure(Path(folder), held.stack, given.minutes, given.losses))
+            measuring = measure(Path(folder), held.stack, given.minutes, given.every, given.losses)
+            result = asyncio.run(measuring)
         finally:
             held.close()
     print(json.dumps(result) if given.json else json.dumps(result, indent=1))
