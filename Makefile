@@ -114,6 +114,7 @@ lock: install ## Write the lock files anew from pyproject.toml
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai --extra postgres --extra local --extra dev pyproject.toml -o requirements-dev.lock
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai --extra postgres --extra local -c requirements-dev.lock pyproject.toml -o requirements-local.lock
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra openai --extra postgres -c requirements-dev.lock pyproject.toml -o requirements.lock
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group setup -o requirements-setup.lock
 
 .PHONY: clean
 clean: ## Remove .venv and var, records too

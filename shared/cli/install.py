@@ -26,7 +26,20 @@ PYTHON = VENV / "bin" / "python"
 
 STAMP = VENV / "installed"
 LOCKS = {"local": "requirements-local.lock", "dev": "requirements-dev.lock"}
+SETUP_LOCK = "requirements-setup.lock"
+"""What installs the others."""
+
 OLDEST = (3, 11)
+
+COMPILE = """
+import compileall, pathlib, sys, sysconfig
+parts, part, *folders = sys.argv[1:]
+folders += [sysconfig.get_path("purelib")]
+files = sorted(file for folder in folders for file in pathlib.Path(folder).rglob("*.py"))
+for file in files[int(part)::int(parts)]:
+    compileall.compile_file(file, quiet=2)
+"""
+"""One of several processes that write bytecode, each its part of all files. What has not changed is passed over."""
 
 _PDEATHSIG = 1
 
@@ -80,11 +93,20 @@ def install(wanted: str) -> int:
     if not is_whole():
         step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
-    lock = LOCKS[wanted]
-    step(
-        f"installing {lock} (some minutes the first time)",
-        [*pip, "install", "--quiet", "--require-hashes", "--compile", "-r", str(ROOT / lock)],
-    )
+    for lock in (SETUP_LOCK, LOCKS[wanted]):
+        step(
+            f"installing {lock}" + (" (a minute or two the first time)" * (lock != SETUP_LOCK)),
+            [
+                *pip,
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--no-compile",
+                "-r",
+                str(ROOT / lock),
+            ],
+        )
     # compat: a path that Python reads, not a finder that each of its starts would load for 9 ms
     step(
         "installing switchboard",
@@ -93,16 +115,18 @@ def install(wanted: str) -> int:
             "install",
             "--quiet",
             "--no-deps",
+            "--no-compile",
             "--config-settings",
             "editable_mode=compat",
             "--editable",
             str(ROOT),
         ],
     )
-    folders = [str(ROOT / name) for name in ("agents", "bench", "shared")]
     # An agent that does not parse is not this step's to refuse.
-    each = "import compileall, sys; [compileall.compile_dir(one, quiet=2) for one in sys.argv[1:]]"
-    step("compiling", [str(PYTHON), "-c", each, *folders])
+    folders = [str(ROOT / name) for name in ("agents", "bench", "shared")]
+    parts = os.cpu_count() or 1
+    compiling = [str(PYTHON), "-c", COMPILE, str(parts)]
+    step("compiling", *([*compiling, str(part), *folders] for part in range(parts)))
     STAMP.write_text(f"{wanted} {fingerprint(wanted)}\n", encoding="utf-8")
     return 0
 
@@ -152,7 +176,7 @@ def is_current(wanted: str) -> bool:
 def fingerprint(kind: str) -> str:
     """Of everything the set-up depends on, the place of the clone too: the environment names it."""
     found = hashlib.sha256(f"{ROOT}\0{os.path.realpath(PYTHON)}".encode())
-    for file in (ROOT / LOCKS[kind], ROOT / "pyproject.toml", Path(__file__)):
+    for file in (ROOT / SETUP_LOCK, ROOT / LOCKS[kind], ROOT / "pyproject.toml", Path(__file__)):
         found.update(file.read_bytes())
     return found.hexdigest()[:16]
 
@@ -167,35 +191,41 @@ def unknown_agent(names: str) -> str:
     return ""
 
 
-def step(title: str, words: list[str]) -> None:
-    """Run one step and say how long it took. Its processes end with us, and speak only where they fail.
+def step(title: str, *commands: list[str]) -> None:
+    """Run one step, commands beside each other, and say how long it took. Its processes end with us, and speak only where they fail.
 
     Raises:
         SetupError: It failed; bears the last thing it said.
     """
     began = time.monotonic()
     tell(f"{title} … ")
-    # pip keeps quiet about bytecode it may not write, and the first start would pay for it.
+    # pip and compileall keep quiet about bytecode they may not write, and the first start would pay for it.
     environ = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
     with tempfile.TemporaryFile() as output:
-        # A session of its own: Ctrl-C reaches this process alone, which ends the others.
-        process = subprocess.Popen(
-            words,
-            env=environ,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=lifeline(),
-        )
+        processes: list[subprocess.Popen[bytes]] = []
         try:
-            status = process.wait()
+            for words in commands:
+                # A session of its own: Ctrl-C reaches this process alone, which ends the others.
+                processes.append(
+                    subprocess.Popen(
+                        words,
+                        env=environ,
+                        stdout=output,
+                        stderr=output,
+                        start_new_session=True,
+                        preexec_fn=lifeline(),
+                    )
+                )
+            failed = [process.wait() for process in processes]
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):  # it had ended
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             raise
-        if status:
+        if any(failed):
             output.seek(0)
             raise SetupError(title, output.read().decode(errors="replace"))
     tell(f"{time.monotonic() - began:.1f} s\n")

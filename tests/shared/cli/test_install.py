@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.cli.install import LOCKS
+from shared.cli.install import LOCKS, SETUP_LOCK
 from tests.wheels import write_wheel
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,10 +70,13 @@ class Clone:
 
     def require(self, name: str, *, digest: str = "") -> None:
         """Lock one package, its hash with it."""
+        for lock in LOCKS.values():
+            (self.root / lock).write_text(self.locked(name, digest))
+
+    def locked(self, name: str, digest: str = "") -> str:
         wheel = self.wheels / f"{name}-1.0-py3-none-any.whl"
         digest = digest or hashlib.sha256(wheel.read_bytes()).hexdigest()
-        for lock in LOCKS.values():
-            (self.root / lock).write_text(f"{name}==1.0 --hash=sha256:{digest}\n")
+        return f"{name}==1.0 --hash=sha256:{digest}\n"
 
     def has(self, module: str) -> bool:
         words = [str(self.root / ".venv" / "bin" / "python"), "-c", f"import {module}"]
@@ -85,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone after its first set-up, and what that said."""
     folder = tmp_path_factory.mktemp("clone")
     clone = Clone(folder / "clone", folder / "wheels")
-    for name in ("first", "second", "forged"):
+    for name in ("installer", "first", "second", "forged"):
         write_wheel(clone.wheels, name, "1.0", {f"{name}.py": "", f"{name}_more/__init__.py": ""})
     clone.script.parent.mkdir(parents=True)
     shutil.copy(ROOT / "shared" / "cli" / "install.py", clone.script)
@@ -97,6 +100,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
         (clone.root / "agents" / name / "agent.py").write_text("")
     (clone.root / "agents" / "intake" / "broken.py").write_text("def")
     (clone.root / "bench").mkdir()
+    (clone.root / SETUP_LOCK).write_text(clone.locked("installer"))
     clone.require("first")
     done = clone.install()
     assert done.returncode == 0, done.stderr
@@ -113,10 +117,12 @@ def clone(made: tuple[Clone, str]) -> Clone:
 
 
 def test_it_says_what_it_does(made: tuple[Clone, str]) -> None:
-    """One line a step, each with its seconds, nothing of pip's own."""
+    """One line a step, each with its seconds, nothing of pip's own; what installs the rest comes first."""
     lines = made[1].splitlines()
+    assert SETUP_LOCK in lines[1]
     assert [line.split(" ")[0] for line in lines] == [
         "making",
+        "installing",
         "installing",
         "installing",
         "compiling",
@@ -127,7 +133,7 @@ def test_it_says_what_it_does(made: tuple[Clone, str]) -> None:
 def test_everything_is_compiled(clone: Clone) -> None:
     """Dependencies and our own code start from bytecode, even where the environment forbids to write any."""
     compiled = {file.name.split(".")[0] for file in clone.root.rglob("*.pyc")}
-    assert {"first", "agent", "install"} <= compiled
+    assert {"installer", "first", "agent", "install"} <= compiled
 
 
 def test_the_second_call_does_nothing(clone: Clone) -> None:
