@@ -67,17 +67,24 @@ setup-browser: # What tests/browser needs: Debian's headless Chromium, packages 
 	@command -v chromium-headless-shell > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium-headless-shell > /dev/null; } || { echo "no chromium-headless-shell: install it as root, apt-get install chromium-headless-shell" >&2; exit 1; }
 	@[ tests/browser/node_modules -nt tests/browser/package-lock.json ] || { npm ci --no-audit --no-fund --loglevel=error --prefix tests/browser > /dev/null && touch tests/browser/node_modules; }
 
-# Whole calls have the machine to themselves: audio that is late is misheard.
 PYTEST := PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
+BESIDE := @$(MAKE) --no-print-directory -j2
+# Whole calls have the machine to themselves: audio that is late is misheard.
 .PHONY: test
-test: install setup-browser check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
 ifdef ARGS
+test: install setup-browser check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
 	@$(PYTEST)
 else
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
+test:
+	$(BESIDE) install setup-browser
+	$(BESIDE) check test-parts
 	@$(PYTEST) tests/hosts tests/calls tests/losses
 	@$(PYTEST) tests/browser
 endif
+
+.PHONY: test-parts
+test-parts: # What needs no machine for itself
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files

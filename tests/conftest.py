@@ -15,7 +15,7 @@ pytest_plugins = ["tests.postgres", "tests.running"]
 
 _STATUS = pytest.StashKey[int]()
 
-PREFIXES = ("LIVEKIT_", "SWITCHBOARD_", "OPENAI_", "DEEPGRAM_", "CARTESIA_")
+PREFIXES = ("LIVEKIT_", "SWITCHBOARD_", "OPENAI_", "DEEPGRAM_", "CARTESIA_", "MAKE", "MFLAGS")
 
 for variable in [name for name in os.environ if name.startswith(PREFIXES)]:
     del os.environ[variable]

@@ -52,6 +52,7 @@ def test_every_answer_is_as_documented(document: Any, mode: GenerationMode) -> N
             case.call_and_validate(
                 headers={"Authorization": f"Bearer {user}"},
                 excluded_checks=NOT_CHECKED[mode],
+                timeout=60,
             )
 
         ask()

@@ -208,7 +208,8 @@ def test_no_value_makes_a_line_slow(value: str, text: str) -> None:
         redactor.text(text)
         return time.perf_counter() - started
 
-    assert min(cost() for _ in range(3)) < 0.1
+    # milliseconds on any machine; a pattern that tries everything again and again takes minutes
+    assert min(cost() for _ in range(3)) < 1.0
 
 
 def test_part_of_a_long_value_is_found() -> None:
