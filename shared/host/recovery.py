@@ -19,7 +19,7 @@ import aiohttp
 import structlog
 from livekit import api
 
-from shared.dispatch.dispatcher import Dispatcher
+from shared.dispatch.dispatcher import Dispatched, Dispatcher
 from shared.dispatch.identity import agent_identity, attempt
 from shared.dispatch.offers import agent_of_key
 from shared.errors import DispatchError
@@ -33,6 +33,8 @@ GONE_S = 8.0
 """A caller who is not seen for so long has gone; after a restart of the server they come back within it."""
 JOIN_S = 5.0
 """From a recovery's dispatch to its agent in the room."""
+UNREACHED_S = 30.0
+"""How long one attempt is asked for again where LiveKit does not take it."""
 AT_ONCE = 5
 """Recoveries at the same time: a lost host's calls must not come down on the next one in one moment."""
 _LOOK_S = 0.5
@@ -75,10 +77,7 @@ class Recovery:
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
             try:
-                async with self._seats.taken(silent_since):
-                    sent = await Dispatcher(self._lkapi(), records=self._records).dispatch(
-                        again(job, seen + 1), deadline_s=JOIN_S
-                    )
+                sent = await self._send(job, seen + 1, silent_since)
             except DispatchError as err:
                 why, seen = err.code, seen + 1
                 continue
@@ -90,6 +89,32 @@ class Recovery:
                 seconds=sent.seconds,
             )
             return
+
+    async def _send(self, job: Job, number: int, silent_since: float) -> Dispatched:
+        """Have an attempt in the room.
+
+        What LiveKit does not take, as while it starts again, was not tried: the same attempt is asked for again, which its key makes safe.
+
+        Raises:
+            DispatchError: It did not come.
+        """
+        until = time.monotonic() + UNREACHED_S
+        while True:
+            try:
+                async with self._seats.taken(silent_since):
+                    return await Dispatcher(self._lkapi(), records=self._records).dispatch(
+                        again(job, number), deadline_s=JOIN_S
+                    )
+            except DispatchError as err:
+                late = time.monotonic() > until
+                if (
+                    err.code != "dispatch.unreachable"
+                    or late
+                    or await self._is_over(job, number - 1)
+                ):
+                    raise
+            log.warning("agent not sent", call_id=job.call_id, agent=job.agent, attempt=number)
+            await asyncio.sleep(_LOOK_S)
 
     async def _remove(self, job: Job, number: int) -> None:
         """Take what LiveKit still holds of a lost attempt out of the room: it would stay there for 20 s."""
