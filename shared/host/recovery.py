@@ -20,7 +20,7 @@ import structlog
 from livekit import api
 
 from shared.dispatch.dispatcher import Dispatched, Dispatcher
-from shared.dispatch.identity import agent_identity, attempt
+from shared.dispatch.identity import KEY, agent_identity, attempt
 from shared.dispatch.offers import agent_of_key
 from shared.errors import DispatchError
 from shared.host.jobs import Job, again
@@ -161,9 +161,13 @@ class Recovery:
         agents = api.ParticipantInfo.Kind.AGENT
         if not any(one.kind != agents and not one.permission.hidden for one in people):
             return None
+        if rooms[0].sid == job.room_sid:
+            return True
         # A restarted server gave the room another sid, and forgot its dispatches. Else it is somebody else's call.
-        same = rooms[0].sid == job.room_sid
-        return True if same or not await lkapi.agent_dispatch.list_dispatch(job.room) else None
+        # Any room that a caller has opened lists one without a name, which is for agents that nobody dispatches.
+        listed = await lkapi.agent_dispatch.list_dispatch(job.room)
+        others = any(one.agent_name and one.attributes.get(KEY) != job.call_id for one in listed)
+        return None if others else True
 
     async def _tried(self, job: Job) -> int:
         since = datetime.now(UTC) - WITHIN

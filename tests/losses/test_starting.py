@@ -1,4 +1,4 @@
-"""A call loses its agent while LiveKit takes no dispatches: another agent is asked for until it does."""
+"""A call loses its agent while LiveKit starts again: another agent is asked for until it takes dispatches."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def starting(stack: Stack) -> AsyncIterator[str]:
 async def test_what_livekit_does_not_take_is_not_counted_as_tried(
     tmp_path: Path, held: HeldStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The caller is hung up on after two agents that did not come, not because nobody could be sent for a moment."""
+    """The caller, back in a room that has another sid now, is hung up on after two agents that did not come, not because nobody could be sent for a moment."""
     monkeypatch.setattr(recovery, "JOIN_S", JOIN_S)
     stack, room, records = held.stack, rtc.Room(), Files(tmp_path)
     exchange = Exchange(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
@@ -64,13 +64,15 @@ async def test_what_livekit_does_not_take_is_not_counted_as_tried(
         api.LiveKitAPI(url, stack.livekit_api_key, stack.livekit_api_secret) as lkapi,
         asyncio.timeout(LIMIT_S),
     ):
-        await exchange.join(room, "unreached", "caller")
-        job = Job("AJ_1", "c-unreached", "nobody", "unreached", await room.sid, "{}", {}, "")
+        await exchange.join(room, "starting-again", "caller")
+        job = Job(
+            "AJ_1", "c-starting-again", "nobody", "starting-again", "RM_of_before", "{}", {}, ""
+        )
         await recovery.Recovery(tmp_path, records, lambda: lkapi).recover(job, "job.died")
         await room.disconnect()
         await exchange.close()
 
-    events = await records.of("c-unreached")
+    events = await records.of("c-starting-again")
     tried = [event.data["why"] for event in events if event.event == "recovering"]
     assert tried == ["job.died", "dispatch.nobody"]
     assert [e.data["code"] for e in events if e.event == "outcome"] == ["dispatch.nobody"]
