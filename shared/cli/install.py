@@ -218,14 +218,14 @@ def step(title: str, *commands: list[str]) -> None:
                         preexec_fn=lifeline(),
                     )
                 )
-            failed = [process.wait() for process in processes]
+            statuses = [process.wait() for process in processes]
         except BaseException:
             for process in processes:
                 with contextlib.suppress(ProcessLookupError):  # it had ended
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             raise
-        if any(failed):
+        if any(statuses):
             output.seek(0)
             raise SetupError(title, output.read().decode(errors="replace"))
     tell(f"{time.monotonic() - began:.1f} s\n")

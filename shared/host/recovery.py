@@ -81,6 +81,8 @@ class Recovery:
             except DispatchError as err:
                 why, seen = err.code, seen + 1
                 continue
+            if sent is None:
+                return
             log.info(
                 "agent sent again",
                 call_id=job.call_id,
@@ -90,8 +92,8 @@ class Recovery:
             )
             return
 
-    async def _send(self, job: Job, number: int, silent_since: float) -> Dispatched:
-        """Have an attempt in the room.
+    async def _send(self, job: Job, number: int, silent_since: float) -> Dispatched | None:
+        """Have an attempt in the room; `None` where the call is over meanwhile, or has its agent after all.
 
         What LiveKit does not take, as while it starts again, was not tried: the same attempt is asked for again, which its key makes safe.
 
@@ -106,13 +108,10 @@ class Recovery:
                         again(job, number), deadline_s=JOIN_S
                     )
             except DispatchError as err:
-                late = time.monotonic() > until
-                if (
-                    err.code != "dispatch.unreachable"
-                    or late
-                    or await self._is_over(job, number - 1)
-                ):
+                if err.code != "dispatch.unreachable" or time.monotonic() > until:
                     raise
+            if await self._is_over(job, number - 1):
+                return None
             log.warning("agent not sent", call_id=job.call_id, agent=job.agent, attempt=number)
             await asyncio.sleep(_LOOK_S)
 

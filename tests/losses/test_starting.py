@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from livekit import api, rtc
 
 from shared.host import recovery
@@ -42,14 +43,8 @@ async def starting(stack: Stack) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/{path:.*}", forward)
-    runner = web.AppRunner(app)
-    async with aiohttp.ClientSession() as session:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
-        await runner.cleanup()
+    async with aiohttp.ClientSession() as session, TestServer(app) as server:
+        yield str(server.make_url(""))
 
 
 async def test_what_livekit_does_not_take_is_not_counted_as_tried(

@@ -204,12 +204,11 @@ def test_no_value_makes_a_line_slow(value: str, text: str) -> None:
 
     def cost() -> float:
         redactor = Redactor([value])
-        started = time.perf_counter()
+        started = time.thread_time()  # not what other tests take of the machine meanwhile
         redactor.text(text)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
-    # milliseconds on any machine; a pattern that tries everything again and again takes minutes
-    assert min(cost() for _ in range(3)) < 1.0
+    assert min(cost() for _ in range(3)) < 0.1
 
 
 def test_part_of_a_long_value_is_found() -> None:
