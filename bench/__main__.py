@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ TARGETS = {
     "dispatch_first_word": 0.75,
     "speech_end_answer": 0.65,
     "speech_end_answer_same_settings": 1.05,
+    "speech_end_answer_own_detector": 1.0,
     "memory_idle": 1.05,
     "memory_per_call": 1.05,
     "two_names_memory": 0.6,
@@ -90,13 +92,12 @@ def measure_hosts(figures: Figures, given: argparse.Namespace) -> None:
 
 
 def measure_start(figures: Figures, var: Path, stack: Stack, pairs: int) -> None:
-    """From exec to registered, in turn."""
+    """From exec to registered, in turn, with nothing beside it."""
     start_ours(var, stack, ["intake"]).stop()  # stores the snapshot
+    ours, bare = partial(start_ours, var, stack, ["intake"]), partial(start_bare, var, stack)
     for number in range(pairs):
-        for side, subject in (
-            ("ours", start_ours(var, stack, ["intake"])),
-            ("bare", start_bare(var, stack)),
-        ):
+        for side, start in (("ours", ours), ("bare", bare)):
+            subject = start()
             figures["start_registered"][side].append(subject.registered_s)
             subject.stop()
         say(f"start {number + 1}/{pairs}")
@@ -132,11 +133,12 @@ async def weigh_calls(subject: Subject, stack: Stack, calls: int = 3) -> list[fl
 
 
 async def measure_calls(figures: Figures, var: Path, stack: Stack, calls: int) -> None:
-    """One call of each kind in turn: ours as shipped, the plain worker, ours with the plain worker's turn settings."""
+    """One call of each kind in turn: ours as shipped, the plain worker, ours with the plain worker's turn settings, the plain one with LiveKit's own detector of turns."""
     subjects = {
         "ours": start_ours(var, stack, ["intake"]),
         "bare": start_bare(var, stack),
         "same": start_ours(var, stack, ["intake"], *SAME_SETTINGS, deployment="same"),
+        "detector": start_bare(var, stack, "detector", turns="detector"),
     }
     await asyncio.sleep(SETTLE_S)
     for number in range(calls):
@@ -154,13 +156,16 @@ def take(figures: Figures, side: str, result: CallResult) -> None:
     if side == "same":
         figures["speech_end_answer_same_settings"]["ours"] += answer
         return
+    if side == "detector":
+        figures["speech_end_answer_own_detector"]["bare"] += answer
+        return
     if result.agent_joined_s is not None:
         figures["dispatch_joined"][side].append(result.agent_joined_s)
     if result.first_word_s is not None:
         figures["dispatch_first_word"][side].append(result.first_word_s)
     figures["speech_end_answer"][side] += answer
-    if side == "bare":
-        figures["speech_end_answer_same_settings"]["bare"] += answer
+    also = "same_settings" if side == "bare" else "own_detector"
+    figures[f"speech_end_answer_{also}"][side] += answer
 
 
 async def one_call(subject: Subject, stack: Stack, deployment: str = "") -> CallResult:

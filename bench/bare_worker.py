@@ -1,7 +1,9 @@
 """A plain livekit-agents worker in the shape of LiveKit's starter: what Switchboard is measured against.
 
 It has the same plugins, instructions, tool, greeting, idle processes, load function and executor as the host beside it; everything else is
-LiveKit's default. Settings come from the environment, as everyone writes them by hand. Run by `python -m livekit.agents start`.
+LiveKit's default, but for who decides that a turn is over: Flux does, by `turn_detection="stt"`, as LiveKit documents for such recognisers
+(or LiveKit's own detector, where so wanted). Settings come from the environment, as everyone writes them by hand. Run by `python -m
+livekit.agents start`.
 """
 
 import json
@@ -55,6 +57,7 @@ async def entrypoint(ctx: JobContext) -> None:
         ),
         llm=openai.LLM(model="gpt-4.1-mini", base_url=url + "/v1"),
         tts=cartesia.TTS(base_url=url),
+        turn_handling={"turn_detection": "stt"} if os.environ["BARE_TURNS"] == "stt" else {},
     )
     await session.start(agent=Assistant(json.loads(ctx.job.metadata or "{}")), room=ctx.room)
     await ctx.connect()

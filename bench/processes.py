@@ -29,13 +29,12 @@ METADATA = {"user_id": "12345"}
 SAYS = "My name is Grace Hopper."
 
 SAME_SETTINGS = (
-    "session.turn_detection=null",
-    "session.endpointing.min_delay=0.3",
-    "session.endpointing.max_delay=2.5",
+    "session.endpointing.min_delay=0.5",
+    "session.endpointing.max_delay=3.0",
     "session.preemptive_generation={enabled: true, preemptive_tts: false}",
     "stt.eager_eot_threshold=null",
 )
-"""What makes our turns those of LiveKit's defaults: its own turn detector, which waits less than its documents say."""
+"""What makes our turns those of the plain worker: LiveKit's defaults where the recogniser says that a turn is over."""
 
 
 @dataclass
@@ -96,8 +95,8 @@ def start_ours(
     )
 
 
-def start_bare(var: Path, stack: Stack, name: str = "bare") -> Subject:
-    """The plain worker, started the way LiveKit's documents say."""
+def start_bare(var: Path, stack: Stack, name: str = "bare", *, turns: str = "stt") -> Subject:
+    """The plain worker, started the way LiveKit's documents say. `turns` are those of the recogniser (stt) or of LiveKit's own detector."""
     prompts = Prompts.load(folder("intake"))
     known = contract("intake")(**METADATA)
     environ = {
@@ -106,6 +105,7 @@ def start_bare(var: Path, stack: Stack, name: str = "bare") -> Subject:
         **{key: stack.providers_key for keys in PROVIDER_KEYS.values() for key in keys},
         "BARE_NAME": name,
         "BARE_IDLE": str(IDLE),
+        "BARE_TURNS": turns,
         "BARE_PROVIDERS_URL": stack.providers_url,
         "BARE_INSTRUCTIONS": prompts.render("instructions", known),
         "BARE_GREETING": prompts.render("greeting", known),

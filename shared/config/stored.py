@@ -14,8 +14,8 @@ from typing import Any
 from shared import registry
 from shared.config.snapshot import VERSION
 
-_MAKERS = ("compose.py", "model.py", "rules.py")
-"""The code that a snapshot's content comes from."""
+_MAKERS = ("compose.py", "model.py", "providers.py", "rules.py")
+"""The code that a snapshot's content comes from, and that checks it."""
 
 
 def digest_of(

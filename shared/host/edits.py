@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def follow(
     names: Sequence[str],
     link: Path,
-    check: Callable[[Snapshot], None],
+    check: Callable[[Snapshot, Path], None],
     put: Callable[[Snapshot], None],
 ) -> None:
     """Take edits until cancelled.
@@ -44,7 +44,7 @@ async def follow(
             if path.resolve() == link.resolve():
                 continue
             snapshot = load_snapshot(path)
-            check(snapshot)
+            check(snapshot, path)
         except ConfigError as err:
             log.error("edit not taken, the last good one stays", code=err.code, reason=str(err))
             continue

@@ -44,9 +44,16 @@ from shared.telemetry.redaction import HostCalls
 log = structlog.get_logger(__name__)
 
 
-def check(snapshot: Snapshot) -> None:
-    """Find now what would fail in a call: plugins, keywords, classes, prompts."""
-    providers.check(snapshot)
+def check(snapshot: Snapshot, stored: Path) -> None:
+    """Find now what would fail in a call: plugins, keywords, classes, prompts.
+
+    Plugins are loaded once for a stored snapshot and not at each start, of which that is a tenth: its name holds their versions.
+    """
+    right = stored.with_suffix(".checked")
+    if not right.exists():
+        providers.check(snapshot)
+        with contextlib.suppress(OSError):  # a folder that cannot be written to costs only time
+            right.touch()
     for name in snapshot.variants:
         registry.agent_class(name)
         prompts.check(job.prompts_of(snapshot, name), registry.contract(name))
@@ -162,9 +169,9 @@ class Host:
                 following.cancel()
             self.link.unlink(missing_ok=True)
 
-    def _check_edit(self, snapshot: Snapshot) -> None:
+    def _check_edit(self, snapshot: Snapshot, stored: Path) -> None:
         check_endpoints(snapshot, self.endpoints)
-        check(snapshot)
+        check(snapshot, stored)
 
     def _put(self, snapshot: Snapshot) -> None:
         if snapshot.server != self.snapshot.server:

@@ -24,7 +24,7 @@ def run_host(names: Sequence[str], snapshot: Snapshot, settings: HostSettings) -
     """Run one agent server per name until they are drained; the exit code is not 0 where one gave up."""
     calls = logs.configure_host(json=snapshot.server.log_json, level=snapshot.server.log_level)
     try:
-        check(snapshot)
+        check(snapshot, settings.snapshot)
         return asyncio.run(_run(names, snapshot, settings, calls))
     except SwitchboardError as err:
         log.error("cannot start", code=err.code, reason=str(err))
@@ -46,7 +46,7 @@ def agent_server(name: str) -> AgentServer:
     settings = HostSettings.read()
     snapshot = load_snapshot(settings.snapshot)
     start_forkserver(snapshot.preload)
-    check(snapshot)
+    check(snapshot, settings.snapshot)
     calls = HostCalls()
     host = Host([name], snapshot, settings, calls)
     server = host.servers[name]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.local.auth import holds_key
 from shared.local.faults import FAULTS, abort
-from shared.local.pcm import ENCODINGS, Resampler, Samples, wav_header
+from shared.local.pcm import ENCODINGS, Resampler, Samples, Speech, wav_header
 from shared.local.phrases import phrases, word_times
 from shared.local.voice import VOICE, Voice
 
@@ -189,22 +189,23 @@ class _Context:
         log.info("speaking", language=wanted.language, speed=how.speed, volume=how.volume)
         piece = int(form.sample_rate * _PIECE_S)
         began = time.monotonic()
-        async for phrase, sound in _phrases(self._request.app[VOICE], text, wanted):
+        async for phrase, speech in _phrases(self._request.app[VOICE], text, wanted):
             if wanted.add_timestamps:
-                times = word_times(phrase, sound, form.sample_rate, self._spoken_s)
+                times = word_times(phrase, speech.length / speech.rate, self._spoken_s)
                 await self._send(
                     type="timestamps", word_timestamps=times, done=False, status_code=206
                 )
-            for at in range(0, len(sound), piece):
-                part = await self._strike(sound[at : at + piece])
-                await self._send(
-                    type="chunk",
-                    data=base64.b64encode(ENCODINGS[form.encoding](part).tobytes()).decode(),
-                    done=False,
-                    status_code=206,
-                    step_time=round((time.monotonic() - began) * 1000, 3),
-                )
-                self._spoken_s += len(part) / form.sample_rate
+            async for sound in _sound(self._request.app[VOICE], speech, form.sample_rate):
+                for at in range(0, len(sound), piece):
+                    part = await self._strike(sound[at : at + piece])
+                    await self._send(
+                        type="chunk",
+                        data=base64.b64encode(ENCODINGS[form.encoding](part).tobytes()).decode(),
+                        done=False,
+                        status_code=206,
+                        step_time=round((time.monotonic() - began) * 1000, 3),
+                    )
+                    self._spoken_s += len(part) / form.sample_rate
 
     async def _strike(self, part: Samples) -> Samples:
         """Do what was ordered, when its time has come; what is sent in place of `part`."""
@@ -242,23 +243,32 @@ async def _bytes(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     if form.container == "wav":
         await response.write(wav_header(form.encoding, form.sample_rate))
-    async for _, sound in _phrases(request.app[VOICE], wanted.transcript, wanted):
-        await response.write(ENCODINGS[form.encoding](sound).tobytes())
+    voice = request.app[VOICE]
+    async for _, speech in _phrases(voice, wanted.transcript, wanted):
+        async for sound in _sound(voice, speech, form.sample_rate):
+            await response.write(ENCODINGS[form.encoding](sound).tobytes())
     await response.write_eof()
     return response
 
 
 async def _phrases(
     voice: Voice, text: str, wanted: _Generation
-) -> AsyncIterator[tuple[str, Samples]]:
-    """Text as sound of the rate that is wanted, a phrase at a time, as soon as it is made."""
+) -> AsyncIterator[tuple[str, Speech]]:
+    """A text's phrases, each planned when the one before is spoken."""
     how = wanted.generation_config
     for phrase in phrases(text):
-        speech = await voice.speak(
-            phrase, language=wanted.language, speed=how.speed, volume=how.volume
+        yield (
+            phrase,
+            await voice.speak(phrase, language=wanted.language, speed=how.speed, volume=how.volume),
         )
-        resampler = Resampler(speech.rate, wanted.output_format.sample_rate)
-        yield phrase, np.concatenate([resampler.push(speech.sound), resampler.flush()])
+
+
+async def _sound(voice: Voice, speech: Speech, rate: int) -> AsyncIterator[Samples]:
+    """The sound of a phrase at the rate that is wanted, as soon as it is made."""
+    resampler = Resampler(speech.rate, rate)
+    async for piece in voice.pieces(speech):
+        yield resampler.push(piece)
+    yield resampler.flush()
 
 
 def _version(request: web.Request) -> str:

@@ -1,15 +1,30 @@
 """Sound as the providers' wires carry it: sample rates and encodings."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 """Mono sound, -1 to 1."""
+
+
+class Speech(NamedTuple):
+    """A phrase that is spoken.
+
+    Attributes:
+        rate: Samples per second.
+        length: Samples in all.
+        pieces: The sound, made as it is taken.
+    """
+
+    rate: int
+    length: int
+    pieces: Iterator[Samples]
+
 
 _REACH = 16
 """Samples of the lower rate that the filter looks to each side: no audible aliasing, 1-2 ms of sound held back."""

@@ -1,7 +1,7 @@
 """Text in pieces that can be spoken one after the other: sentences, and clauses where a sentence is long.
 
-The engine makes a piece as a whole, so nothing of it is heard before all of it is made. A long sentence therefore begins with a short
-piece; the next is made while that one plays.
+The engine plans a piece as a whole, so nothing of it is heard before all of it is planned. A long sentence therefore begins with a
+short piece; the next is planned while that one plays.
 """
 
 import re
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from shared.local.pcm import Samples
 from shared.local.turns import DIGITS, REPEATS
 
 _BETWEEN_SENTENCES = re.compile(
@@ -26,7 +25,8 @@ _NUMBER = re.compile(
     rf".*\d.*|{'|'.join([*DIGITS, *REPEATS, 'ten', 'hundred', 'plus'])}", re.IGNORECASE
 )
 _WORD = re.compile(r"[\w']+")
-_QUIET = 0.01
+_BEFORE_S, _AFTER_S = 0.04, 0.15
+"""Silence at both ends of a piece, about."""
 
 
 def phrases(text: str) -> Iterator[str]:
@@ -37,18 +37,17 @@ def phrases(text: str) -> Iterator[str]:
                 yield clause
 
 
-def word_times(phrase: str, sound: Samples, rate: int, offset_s: float) -> dict[str, list[Any]]:
-    """Where each word of a phrase is heard, by its length: Piper gives no times."""
+def word_times(phrase: str, length_s: float, offset_s: float) -> dict[str, list[Any]]:
+    """When each word of a phrase is heard, by its length: Piper gives no times."""
     words = phrase.split()
-    loud = np.flatnonzero(np.abs(sound) > _QUIET)
-    first, last = (loud[0], loud[-1] + 1) if len(loud) else (0, len(sound))
+    first, last = _BEFORE_S, max(_BEFORE_S, length_s - _AFTER_S)
     sizes = [len(word) + (3 if word[-1] in ",.;:?!" else 1) for word in words]
     ends = np.cumsum(sizes) / sum(sizes) * (last - first) + first
     starts = np.concatenate([[first], ends[:-1]])
     return {
         "words": words,
-        "start": [round(float(at) / rate + offset_s, 3) for at in starts],
-        "end": [round(float(at) / rate + offset_s, 3) for at in ends],
+        "start": [round(float(at) + offset_s, 3) for at in starts],
+        "end": [round(float(at) + offset_s, 3) for at in ends],
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from piper import espeakbridge
 from piper.phonemize_espeak import ESPEAK_DATA_DIR
 
-from shared.local.pcm import Samples
+from shared.local.pcm import Speech
 
 _WORDS_A_MINUTE = 175
 _RATE = 1  # the parameter of that name
@@ -30,9 +30,9 @@ class Spanish:
         self._parts: list[NDArray[np.int16]] = []
         self._callback = _TAKE(self._take)  # kept, as C has only its address
         self._espeak.espeak_SetSynthCallback(self._callback)
-        self.rate: int = self._espeak.espeak_ng_GetSampleRate()
+        self._rate: int = self._espeak.espeak_ng_GetSampleRate()
 
-    def speak(self, text: str, speed: float, volume: float) -> Samples:
+    def speak(self, text: str, speed: float, volume: float) -> Speech:
         self._parts.clear()
         self._espeak.espeak_SetVoiceByName(b"es")
         self._espeak.espeak_SetParameter(_RATE, round(_WORDS_A_MINUTE * speed), 0)
@@ -40,7 +40,8 @@ class Spanish:
         size = ctypes.c_size_t(len(data) + 1)
         self._espeak.espeak_Synth(data, size, 0, 0, 0, _UTF8_AND_END_PAUSE, None, None)
         sound = np.concatenate([np.empty(0, np.int16), *self._parts]).astype(np.float32)
-        return np.asarray(np.clip(sound * (volume / 32768), -1, 1), dtype=np.float32)
+        sound = np.clip(sound * np.float32(volume / 32768), -1, 1)
+        return Speech(self._rate, len(sound), iter([sound]))
 
     def _take(self, sound: "ctypes._Pointer[ctypes.c_int16]", length: int, _: int | None) -> int:
         if sound and length:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from shared.local.call import CallResult
 from shared.local.exchange import Exchange
+from shared.local.stack import HeldStack
 from tests.calls.conftest import Made
-from tests.calls.scripts import ADA, BYE
-from tests.running import RunningHost
+from tests.calls.scripts import ADA
+from tests.running import RunningHost, start_host
 from tests.spoken import alike
 
 T = TypeVar("T")
@@ -157,36 +161,52 @@ def test_a_dispatch_with_wrong_metadata_is_refused_with_one_line(
     assert "number-4711" not in host.log
 
 
-def test_a_full_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
-    """With `server.max_jobs` calls running the next one is rejected without ending the dispatch."""
-    host: RunningHost = hosts(["support"], "server.max_jobs=1", "server.deployment=full")
+@pytest.fixture(scope="module")
+def crowded(var: Path, held: HeldStack) -> Iterator[tuple[RunningHost, list[str]]]:
+    """A host for three calls and of a deployment of its own, and four dispatches that came to it in one moment."""
+    host = start_host(
+        var, held.stack, ["support"], "server.max_jobs=3", "server.deployment=crowded"
+    )
 
-    async def crowd() -> tuple[CallResult, CallResult]:
-        says = ("How long does a delivery take?", BYE)
-        first = asyncio.create_task(host.calling("support", {"user_id": "1"}, *says))
-        second = asyncio.create_task(host.calling("support", {"user_id": "2"}, BYE, timeout_s=6))
-        return await asyncio.gather(first, second)
+    async def crowd(exchange: Exchange) -> list[str]:
+        rooms = [f"crowd-{number}" for number in range(4)]
+        return await asyncio.gather(
+            *(dispatch_support(exchange, room, host.deployment) for room in rooms)
+        )
 
-    results = asyncio.run(crowd())
-
-    assert sorted(result.failure is None for result in results) == [False, True]
-    assert "code=host.full" in host.log
+    yield host, asyncio.run(with_exchange(host, crowd))
+    host.stop(signal.SIGKILL)
 
 
-def test_dispatches_of_one_moment_are_all_taken(hosts: Any) -> None:
-    """A host that serves nobody yet, with one idle process, takes three calls that come at once."""
-    host: RunningHost = hosts(["support"], "server.deployment=burst")
+def test_a_full_host_takes_what_it_can_and_leaves_the_rest_to_others(
+    crowded: tuple[RunningHost, list[str]],
+) -> None:
+    """With one idle process it takes calls of one moment up to `server.max_jobs`; the next one is rejected without ending its dispatch."""
+    host, ids = crowded
 
-    async def burst(exchange: Exchange) -> set[str]:
-        rooms = [f"burst-{number}" for number in range(3)]
-        ids = await asyncio.gather(*(dispatch_support(exchange, room, "burst") for room in rooms))
-        states = {"by nobody"}
-        async with asyncio.timeout(8):
-            while "by nobody" in states:
-                states = set(await asyncio.gather(*map(exchange.taken, rooms, ids)))
-        return states
+    async def states(exchange: Exchange) -> list[str]:
+        async with asyncio.timeout(15):
+            while True:
+                rooms = (f"crowd-{number}" for number in range(4))
+                found = await asyncio.gather(*map(exchange.taken, rooms, ids))
+                if found.count("by nobody") == 1 and "code=host.full" in host.log:
+                    return sorted(found)
 
-    assert asyncio.run(with_exchange(host, burst)) == {"by a host"}
+    assert asyncio.run(with_exchange(host, states)) == ["by a host"] * 3 + ["by nobody"]
+
+
+def test_hosts_of_different_deployments_do_not_take_each_others_calls(
+    host: RunningHost, made: Made, crowded: tuple[RunningHost, list[str]]
+) -> None:
+    """Two hosts of one name on one server: a dispatch reaches only the host of its deployment."""
+    apart, ids = crowded
+    ours = str(made("question").dispatch_id)
+
+    assert ours in host.log
+    assert ours not in apart.log
+    for dispatch in ids:
+        assert dispatch in apart.log
+        assert dispatch not in host.log
 
 
 def test_a_busy_host_leaves_the_dispatch_to_others(hosts: Any) -> None:
@@ -222,25 +242,6 @@ async def dispatch_support(exchange: Exchange, room: str, deployment: str) -> st
     return await exchange.dispatch(
         room, "support", metadata='{"user_id": "1"}', deployment=deployment, attributes={}
     )
-
-
-def test_hosts_of_different_deployments_do_not_take_each_others_calls(hosts: Any) -> None:
-    """Two hosts of one name on one server: a dispatch reaches only the host of its deployment."""
-    with ThreadPoolExecutor() as pool:
-        both: list[RunningHost] = list(
-            pool.map(lambda name: hosts(["support"], f"server.deployment={name}"), ("ann", "ben"))
-        )
-
-    async def call_both() -> list[CallResult]:
-        calls = (host.calling("support", {"user_id": "1"}, BYE) for host in both)
-        return await asyncio.gather(*calls)
-
-    results = asyncio.run(call_both())
-
-    assert [result.failure for result in results] == [None, None]
-    for host, result in zip(both, results, strict=True):
-        [asked] = [line for line in host.log.splitlines() if "job request" in line]
-        assert str(result.dispatch_id) in asked
 
 
 def test_a_key_that_the_model_provider_refuses_ends_the_call_with_an_apology(

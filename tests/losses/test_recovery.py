@@ -72,13 +72,25 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
-    """A job is killed and another hangs, at once; then a host is killed beside another one. Three at once would be late with their audio."""
-    hosts: list[RunningHost] = []
+def pair(var: Path, held: HeldStack) -> Iterator[list[RunningHost]]:
+    """Two hosts of one deployment; a test ends one of them."""
+    started: list[RunningHost] = []
 
-    def start(deployment: str) -> RunningHost:
-        hosts.append(start_host(var, held.stack, ["intake"], f"server.deployment={deployment}"))
-        return hosts[-1]
+    def start(_: int) -> None:
+        started.append(start_host(var, held.stack, ["intake"], "server.deployment=lost"))
+
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(start, range(2)))
+        yield started
+    finally:
+        for one in started:
+            one.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def calls_lost(pair: list[RunningHost]) -> dict[str, Lost]:
+    """A job is killed and another hangs, at once; then a host is killed. Three at once would be late with their audio."""
 
     def end(number: signal.Signals) -> Callable[[Lost], None]:
         return lambda lost: os.kill(lost.pid, number)
@@ -87,19 +99,13 @@ def calls_lost(var: Path, held: HeldStack) -> Iterator[dict[str, Lost]]:
         await asyncio.gather(killed.make(), hangs.make())
         await of_host.make()
 
-    try:
-        with ThreadPoolExecutor() as pool:
-            host, *two = pool.map(start, ("lost", "lost-host", "lost-host"))
-        lost = {
-            "job killed": Lost([host], "lost-killed", end(signal.SIGKILL)),
-            "job hangs": Lost([host], "lost-hangs", end(signal.SIGSTOP)),
-            "host killed": Lost(two, "lost-host", lambda lost: lost.host.process.kill()),
-        }
-        asyncio.run(make(*lost.values()))
-        yield lost
-    finally:
-        for one in hosts:
-            one.stop(signal.SIGKILL)
+    lost = {
+        "job killed": Lost(pair, "lost-killed", end(signal.SIGKILL)),
+        "job hangs": Lost(pair, "lost-hangs", end(signal.SIGSTOP)),
+        "host killed": Lost(pair, "lost-host", lambda lost: lost.host.process.kill()),
+    }
+    asyncio.run(make(*lost.values()))
+    return lost
 
 
 @pytest.mark.parametrize("what", ["job killed", "job hangs", "host killed"])
@@ -118,12 +124,12 @@ def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> Non
     assert alike(saved[0], REASON)
 
 
-def test_an_agent_that_is_not_heard_is_replaced(hosts: Callable[..., RunningHost]) -> None:
+def test_an_agent_that_is_not_heard_is_replaced(pair: list[RunningHost]) -> None:
     """Its voice hangs at the greeting: nobody waits for it in silence, and the record counts it."""
-    host = hosts(["support"], "server.deployment=mute")
+    host = pair[0]
     host.fault(endpoint="tts", kind="hang", times=1)
     try:
-        result = host.call("support", ADA, BYE, timeout_s=LIMIT_S)
+        result = host.call("intake", ADA, BYE, timeout_s=LIMIT_S)
     finally:
         host.clear_faults()
     lost = [event.data["why"] for event in host.record(result) if event.event == "recovering"]

@@ -32,9 +32,10 @@ def spoken(voice: Voice) -> Sound:
     def speak(*parts: str | float) -> bytes:
         for part in parts:
             if isinstance(part, str) and part not in made:
-                speech = voice._in_english(part)
+                speech = voice._english.speak(part)
                 resampler = Resampler(speech.rate, HEARING_RATE)
-                sound = np.concatenate([resampler.push(speech.sound), resampler.flush()])
+                pieces = [resampler.push(piece) for piece in speech.pieces]
+                sound = np.concatenate([*pieces, resampler.flush()])
                 loud = np.flatnonzero(np.abs(sound) > 0.01)
                 made[part] = _pcm(sound[loud[0] : loud[-1]])
         return b"".join(

@@ -26,7 +26,7 @@ class Gated(Voice):
     """The real engine, held up at will. Keeps what it was asked to recognise."""
 
     def __init__(self, voice: Voice) -> None:
-        super().__init__(voice._transcriber, voice._piper, voice._spanish)
+        super().__init__(voice._transcriber, voice._english, voice._spanish)
         self.asked: list[Samples] = []
         self.open = asyncio.Event()
         self.open.set()
