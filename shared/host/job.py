@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, JobContext, JobProcess
+from livekit.agents import Agent, AgentSession, JobContext, JobProcess
 
 from shared import registry
 from shared.config.snapshot import Snapshot, load_snapshot, resolve
@@ -154,14 +155,17 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
             plugins = build_plugins(config, settings.endpoints)
         if plugins.tts is not None:
             call.greeting = speak_ahead(call, plugins.tts, settings.speech)
-        # Beside nothing but the first sentence: all else would compete for the processor, and the caller waits for this.
-        await ctx.connect()
+        # One connection for both directions is there earlier than two, and so is the track that waits for the second of them.
+        connecting = asyncio.create_task(ctx.connect(single_peer_connection=True))
+        await asyncio.sleep(0)  # it is begun, and waits for LiveKit while the session is built
+        session, first = await _build(call, plugins)
+        await connecting
         call.check_superseded()
         if call.superseded:
             return
         # For its effect: LiveKit tells of somebody without a track after up to 3 s, of an attribute at once.
         call.begin(call.show({STATE: "joining"}))
-        session = await _serve(call, plugins)
+        await session.start(first, room=ctx.room, room_options=build_room_options(call))
     except Exception:
         # LiveKit reports a crashed job as a success; the host sends another one.
         call.lose("job.crashed")
@@ -187,14 +191,12 @@ async def entrypoint(settings: JobSettings, ctx: JobContext) -> None:
     call.tell("ready")
 
 
-async def _serve(call: Call, plugins: Plugins) -> AgentSession[Call]:
-    """Start the agent in the room that was joined."""
+async def _build(call: Call, plugins: Plugins) -> tuple[AgentSession[Call], Agent]:
+    """The session of a call, and the agent that it starts with."""
     session = build_session(call, plugins)
     follow(session, call)
     guard(session, call)
-    agent = await make_agent(call.in_charge, call)
-    await session.start(agent, room=call.ctx.room, room_options=build_room_options(call))
-    return session
+    return session, await make_agent(call.in_charge, call)
 
 
 async def on_session_end(ctx: JobContext) -> None:
