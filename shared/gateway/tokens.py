@@ -106,7 +106,8 @@ async def issue(desk: Desk, who: Who, wish: TokenRequest) -> TokenAnswer:
         .with_grants(api.VideoGrants(room_join=True, room=room, can_update_own_metadata=False))
         .with_ttl(LIFETIME)
     )
-    if await desk.has_room(room):
+    # a name that was made up here is nobody's yet: LiveKit need not be asked
+    if wish.room_name is not None and await desk.has_room(room):
         await desk.send(order)
     else:
         dispatch = api.RoomAgentDispatch(
