@@ -89,6 +89,7 @@ class Call:
     swapped: dict[str, Any] = field(default_factory=dict)
     history: llm.ChatContext | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def typed(self) -> bool:
@@ -296,9 +297,10 @@ class Call:
         return True
 
     async def show(self, attributes: Mapping[str, str]) -> None:
-        """Set attributes of the agent participant, while it is in the room."""
-        if self.ctx.room.isconnected():
-            await publish(self.ctx.room.local_participant, attributes)
+        """Set attributes of the agent participant, while it is in the room, one after the other: the last word holds."""
+        async with self._showing:
+            if self.ctx.room.isconnected():
+                await publish(self.ctx.room.local_participant, attributes)
 
     def lose(self, code: str) -> None:
         """Leave the call to another agent, which the host sends."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from shared.metadata.contract import CallMetadata
 from shared.session.attributes import TRIES, publish
+from tests.shared.session.calls import stage
 
 
 @dataclass
@@ -34,3 +38,14 @@ async def test_an_update_is_sent_until_it_is_there(lost: int, sent: int) -> None
 
     assert me.sent == sent
     assert ("sb.state" in me.attributes) is (lost < TRIES)
+
+
+async def test_the_last_word_holds(tmp_path: Path) -> None:
+    """Where an update was lost and is sent again, one that came after it is not undone."""
+    me = Me(lost=1)
+    with stage(tmp_path, CallMetadata(user_id="1"), greeting="Hello.") as on:
+        room = SimpleNamespace(isconnected=lambda: True, local_participant=me)
+        on.call.ctx = cast(Any, SimpleNamespace(room=room))
+        await asyncio.gather(*(on.call.show({"sb.state": state}) for state in ("joining", "ready")))
+
+    assert me.attributes["sb.state"] == "ready"
