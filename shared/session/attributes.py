@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+import structlog
 from livekit import rtc
+
+log = structlog.get_logger(__name__)
 
 TRIES, TRY_S = 5, 0.15
 """How often, and how long each time, attributes are sent until they are there."""
@@ -23,3 +26,4 @@ async def publish(me: rtc.LocalParticipant, attributes: Mapping[str, str]) -> No
                 await me.set_attributes(dict(attributes))
         if attributes.items() <= me.attributes.items():
             return
+    log.warning("attributes not set", names=sorted(attributes))

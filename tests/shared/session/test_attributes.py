@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.metadata.contract import CallMetadata
 from shared.session.attributes import TRIES, publish
@@ -32,11 +33,13 @@ class Me:
 
 @pytest.mark.parametrize(("lost", "sent"), [(0, 1), (1, 2), (TRIES, TRIES)])
 async def test_an_update_is_sent_until_it_is_there(lost: int, sent: int) -> None:
-    """Once where nothing goes wrong; again where it was lost; and not for ever."""
+    """Once where nothing goes wrong; again where it was lost; and not for ever, which a line tells."""
     me = Me(lost)
-    await publish(cast(Any, me), {"sb.state": "ready"})
+    with capture_logs() as logs:
+        await publish(cast(Any, me), {"sb.state": "ready"})
 
     assert me.sent == sent
+    assert [line["names"] for line in logs] == [["sb.state"]] * (lost == TRIES)
     assert ("sb.state" in me.attributes) is (lost < TRIES)
 
 
