@@ -43,6 +43,8 @@ _FAST_S = 2.0
 _LOOK_S = 0.25
 """How often the dispatch itself is looked at."""
 _REQUEST_S = 3.0
+_FOR_GOOD = (400, 401, 403)
+"""Statuses of a request that no repetition makes right."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Dispatcher:
 
         Raises:
             DispatchError: It did not come. Its code says why: `dispatch.refused`, `dispatch.full`, `dispatch.nobody`,
-                `dispatch.not_joined`, `dispatch.not_ready`, `dispatch.failed`, `dispatch.unconfirmed`, `dispatch.unreachable`.
+                `dispatch.not_joined`, `dispatch.not_ready`, `dispatch.failed`, `dispatch.unconfirmed`, `dispatch.unreachable`, `dispatch.denied`.
         """
         attending = _Attending(self._api, order, self._records)
         try:
@@ -115,7 +117,7 @@ class Dispatcher:
         """Have the dispatch made, unless its agent is there or may still come; neither is waited for.
 
         Raises:
-            DispatchError: LiveKit does not take it (`dispatch.unreachable`).
+            DispatchError: LiveKit does not take it (`dispatch.unreachable`, `dispatch.denied`).
         """
         attending = _Attending(self._api, order, self._records)
         try:
@@ -162,10 +164,10 @@ class _Attending:
                     await self._create()
                     return
             except api.TwirpError as err:
-                if err.code in ("unauthenticated", "permission_denied", "invalid_argument"):
+                if err.status in _FOR_GOOD:  # a wrong key is answered without a Twirp code
                     raise DispatchError(
-                        f"LiveKit refused the dispatch ({err.code}). Check key, secret, room and agent name.",
-                        code="dispatch.unreachable",
+                        f"LiveKit refused the dispatch (HTTP {err.status}). Check key, secret, room and agent name.",
+                        code="dispatch.denied",
                     ) from None
                 self._last_error = err.code
             except (aiohttp.ClientError, TimeoutError) as err:

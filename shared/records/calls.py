@@ -20,6 +20,7 @@ REMEDIES = {
     "provider": "A provider failed. Look at the host's log, then: make doctor",
     "provider.auth": "A provider refused its key. Put it right in the environment: make doctor",
     "provider.silent": "A provider took what it was sent and gave nothing back, without an error. The host's log names its slot: make doctor",
+    "dispatch.denied": "LiveKit refused the dispatch. Look at its key and secret: make doctor",
     "dispatch": "No agent came. See that a host of the agent runs: make doctor",
 }
 """Code, or its first word, to what to do."""

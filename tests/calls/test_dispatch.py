@@ -132,6 +132,15 @@ async def test_a_server_that_is_not_there_is_an_answer() -> None:
     assert unreachable.value.code == "dispatch.unreachable"
 
 
+async def test_a_key_that_livekit_does_not_know_is_an_answer(host: RunningHost) -> None:
+    """At once: no later try would be taken."""
+    async with api.LiveKitAPI(host.stack.livekit_url, "devkey", "another" * 6) as stranger:
+        with pytest.raises(DispatchError, match="key, secret") as denied:
+            await Dispatcher(stranger).dispatch(Order("support", "r", METADATA), deadline_s=30)
+
+    assert denied.value.code == "dispatch.denied"
+
+
 def test_the_command_says_where_the_agent_is(host: RunningHost) -> None:
     """One object on stdout; the same key again finds the same agent; the room can be looked into and closed."""
     words = ("dispatch", "support", "--room", "cli", "--key", "cli-1", "--json")
