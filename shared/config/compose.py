@@ -32,6 +32,12 @@ CLOSED = {
 }
 """What SET may not override, and what to use: they have a place of their own, or are no business of a single run."""
 
+_WITHOUT = tuple(
+    f"~hydra/{group}"
+    for group in "output launcher sweeper help hydra_help hydra_logging job_logging env".split()
+)
+"""Hydra's config of its own runs: nothing is run here, and to compose it took a quarter of the time."""
+
 
 def ensure_snapshot(
     agents: Sequence[str],
@@ -226,6 +232,7 @@ def _words(selection: Selection) -> list[str]:
         f"profile={selection.profile}",
         f"developer={selection.developer}",
         *overrides,
+        *_WITHOUT,
     ]
 
 
