@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+gc.set_threshold(50_000, 10, 10)  # as `shared/cli/main.py` has it: imports take a tenth less
 
 pytest_plugins = ["tests.postgres", "tests.running"]
 
