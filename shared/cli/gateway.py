@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import signal
@@ -14,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
+import uvloop
 from livekit import api
 
 from shared import registry
@@ -96,7 +96,7 @@ def gateway(settings: Settings, names: tuple[str, ...], *, host: str, port: int)
         signal.signal(
             signal.SIGTERM, lambda *_: None
         )  # uvicorn ends in order, then raises it again
-        asyncio.run(serve(store, at))
+        uvloop.run(serve(store, at))
 
 
 def _page() -> Path | None:

@@ -88,10 +88,13 @@ class Spool:
         Raises:
             OSError: The folder or the file cannot be made.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         writer = f"{os.getpid()}-{secrets.token_hex(4)}"
         path = folder / f"{_file_name(call_id)}.{attempt}.{writer}.jsonl"
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fd = _create(path)
+        except FileNotFoundError:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = _create(path)
         fcntl.flock(fd, fcntl.LOCK_EX)  # until it is closed, or the process has ended
         return Spool(path, fd, call_id, attempt)
 
@@ -182,6 +185,10 @@ def read_call(folder: Path, call_id: str) -> list[Event]:
         return []
     calls = (read(folder / name) for name in names if name.endswith(".jsonl"))
     return list(heapq.merge(*calls, key=lambda event: event.at))
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def is_open(fd: int) -> bool:
