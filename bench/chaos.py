@@ -22,8 +22,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,8 @@ from shared.records.spool import Files, read_call
 STAY_S = (2.0, 6.0)
 PLAIN_EVERY = 4
 """One call of so many is plain."""
+CALLERS, CALLS_EACH = 16, 20
+"""Processes of callers at most, and calls that each of them makes."""
 WAIT_S = 15.0
 KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
 ALONE_S = 12.0
@@ -57,44 +62,70 @@ class Count:
     duplicates: int = 0
     lost: int = 0
 
+    def add(self, other: Count) -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
-@dataclass
+
+@dataclass(frozen=True)
 class Site:
-    """The stack and everything that is running on it."""
+    """Where calls are made."""
 
     var: Path
     stack: Stack
+
+    def api(self) -> api.LiveKitAPI:
+        stack = self.stack
+        return api.LiveKitAPI(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
+
+
+@dataclass
+class Running:
+    """What serves them, and may be killed."""
+
     hosts: list[Subject]
     bare: Subject
-    lkapi: api.LiveKitAPI
-    ours: Count = field(default_factory=Count)
-    plain: Count = field(default_factory=Count)
 
 
-async def call(site: Site, number: int) -> None:
-    """One caller: dispatches, stays, looks whether the agent is still there, leaves."""
-    ours = number % PLAIN_EVERY != 0
-    count = site.ours if ours else site.plain
+def is_ours(number: int) -> bool:
+    return number % PLAIN_EVERY != 0
+
+
+def call(site: Site, number: int) -> Count:
+    """One caller, in a process of callers."""
+    count = Count()
+    asyncio.run(_call(site, number, count))
+    return count
+
+
+async def _call(site: Site, number: int, count: Count) -> None:
+    """Dispatches, stays, looks whether the agent is still there, leaves."""
+    ours = is_ours(number)
     name, key = f"chaos-{number}-{secrets.token_hex(2)}", secrets.token_hex(8)
     room = rtc.Room()
-    try:
-        await _join(site, room, name)
-    except BROKEN:
-        return  # no call was begun: the server is being restarted
-    count.dispatches += 1
-    try:
-        answered = await (_dispatch(site, name, key) if ours else _plain(site, room, name))
-        count.answered += answered
-        if answered:
-            await asyncio.sleep(random.uniform(*STAY_S))
-            if not await _has_agent(room, ALONE_S):
-                count.lost += 1
-                say(f"call {key} in {name} was alone at its end, ours: {ours}")
-            count.duplicates += len(_agents(room)) > 1
-    finally:
-        await room.disconnect()
-        with suppress(*BROKEN):
-            await site.lkapi.room.delete_room(api.DeleteRoomRequest(room=name))
+    async with site.api() as lkapi:
+        try:
+            await _join(site, room, name)
+        except BROKEN:
+            return  # no call was begun: the server is being restarted
+        count.dispatches += 1
+        try:
+            answered = await (
+                _dispatch(site, lkapi, count, name, key)
+                if ours
+                else _plain(lkapi, count, room, name)
+            )
+            count.answered += answered
+            if answered:
+                await asyncio.sleep(random.uniform(*STAY_S))
+                if not await _has_agent(room, ALONE_S):
+                    count.lost += 1
+                    say(f"call {key} in {name} was alone at its end, ours: {ours}")
+                count.duplicates += len(_agents(room)) > 1
+        finally:
+            await room.disconnect()
+            with suppress(*BROKEN):
+                await lkapi.room.delete_room(api.DeleteRoomRequest(room=name))
 
 
 async def _join(site: Site, room: rtc.Room, name: str) -> None:
@@ -105,9 +136,9 @@ async def _join(site: Site, room: rtc.Room, name: str) -> None:
     await room.connect(stack.livekit_url, token.to_jwt())
 
 
-async def _dispatch(site: Site, name: str, key: str) -> bool:
+async def _dispatch(site: Site, lkapi: api.LiveKitAPI, count: Count, name: str, key: str) -> bool:
     order = Order("support", name, json.dumps(METADATA), key=key, deployment="chaos")
-    dispatcher = Dispatcher(site.lkapi, records=Files(site.var / "records"))
+    dispatcher = Dispatcher(lkapi, records=Files(site.var / "records"))
     if random.random() < CUT_SHARE:  # a dispatcher that dies on the way; another one repeats
         with suppress(TimeoutError, DispatchError):
             async with asyncio.timeout(random.uniform(0, 0.3)):
@@ -118,26 +149,26 @@ async def _dispatch(site: Site, name: str, key: str) -> bool:
         except DispatchError as err:
             why = err.code
         except BROKEN:
-            site.ours.unexplained += 1
+            count.unexplained += 1
             return False
         else:
             return True
-    site.ours.refused[why] += 1
+    count.refused[why] += 1
     return False
 
 
-async def _plain(site: Site, room: rtc.Room, name: str) -> bool:
+async def _plain(lkapi: api.LiveKitAPI, count: Count, room: rtc.Room, name: str) -> bool:
     request = api.CreateAgentDispatchRequest(
         room=name, agent_name="bare", metadata=json.dumps(METADATA)
     )
     try:
-        await site.lkapi.agent_dispatch.create_dispatch(request)
+        await lkapi.agent_dispatch.create_dispatch(request)
     except BROKEN as err:
-        site.plain.refused[type(err).__name__] += 1
+        count.refused[type(err).__name__] += 1
         return False
     if await _has_agent(room, WAIT_S):
         return True
-    site.plain.unexplained += 1
+    count.unexplained += 1
     return False
 
 
@@ -160,7 +191,7 @@ def _lives(agent: rtc.RemoteParticipant) -> bool:
     return agent.connection_quality != rtc.ConnectionQuality.QUALITY_LOST
 
 
-async def harm(site: Site, ends: float) -> None:
+async def harm(site: Site, running: Running, ends: float) -> None:
     """Kill, and start again what a supervisor of processes would start again."""
     begun = time.monotonic()
     restarts = [begun + (ends - begun) * share for share in (0.35, 0.7)]
@@ -168,20 +199,20 @@ async def harm(site: Site, ends: float) -> None:
     kill_host = begun + between
     while time.monotonic() < ends:
         await asyncio.sleep(KILL_JOB_S)
-        _kill_job(random.choice(site.hosts).process.pid)
-        _kill_job(site.bare.process.pid)
+        _kill_job(random.choice(running.hosts).process.pid)
+        _kill_job(running.bare.process.pid)
         now = time.monotonic()
         if now > kill_host:
             kill_host = now + between
-            dead = site.hosts.pop(0)
+            dead = running.hosts.pop(0)
             dead.process.kill()
-            site.bare.process.kill()
+            running.bare.process.kill()
             new = await asyncio.gather(
                 asyncio.to_thread(_host, site.var, site.stack),
                 asyncio.to_thread(start_bare, site.var, site.stack),
             )
-            site.hosts.append(new[0])
-            site.bare = new[1]
+            running.hosts.append(new[0])
+            running.bare = new[1]
             dead.process.wait()
         if restarts and now > restarts[0]:
             restarts.pop(0)
@@ -202,7 +233,9 @@ def _host(var: Path, stack: Stack) -> Subject:
     return start_ours(var, stack, ["support"], "server.idle_processes=2", deployment="chaos")
 
 
-async def losses(site: Site, number: signal.Signals, times: int) -> list[float]:
+async def losses(
+    site: Site, lkapi: api.LiveKitAPI, number: signal.Signals, times: int
+) -> list[float]:
     """Seconds from the end of a job to the next sound in its room."""
     found = []
     for turn in range(times):
@@ -210,7 +243,7 @@ async def losses(site: Site, number: signal.Signals, times: int) -> list[float]:
         room, ear = rtc.Room(), Ear()
         room.on("track_subscribed", lambda track, *_, ear=ear: ear.listen(track))
         await _join(site, room, name)
-        await _dispatch(site, name, key)
+        await _dispatch(site, lkapi, Count(), name, key)
         while ear.last is None or time.monotonic() - ear.last < 1.0:
             await asyncio.sleep(0.02)
         joined = [e for e in read_call(site.var / "records", key) if e.event == "joined"][-1]
@@ -221,28 +254,41 @@ async def losses(site: Site, number: signal.Signals, times: int) -> list[float]:
         found.append(round((heard or float("inf")) - began, 3))
         await ear.close()
         await room.disconnect()
-        await site.lkapi.room.delete_room(api.DeleteRoomRequest(room=name))
+        await lkapi.room.delete_room(api.DeleteRoomRequest(room=name))
         await asyncio.sleep(1.5)  # an idle process is ready again
     return found
 
 
-async def run(site: Site, minutes: float, every_s: float, times: int) -> dict[str, Any]:
+async def run(
+    site: Site, running: Running, minutes: float, every_s: float, times: int
+) -> dict[str, Any]:
     ends = time.monotonic() + minutes * 60
-    harming = asyncio.create_task(harm(site, ends))
-    calls: list[asyncio.Task[None]] = []
-    while time.monotonic() < ends:
-        calls.append(asyncio.create_task(call(site, len(calls))))
-        await asyncio.sleep(every_s)
-        if len(calls) % 30 == 0:
-            say(f"{len(calls)} calls, {site.ours.answered} + {site.plain.answered} answered")
-    await harming
-    await asyncio.gather(*calls)
+    harming = asyncio.create_task(harm(site, running, ends))
+    loop = asyncio.get_running_loop()
+    pool = ProcessPoolExecutor(CALLERS, get_context("spawn"), max_tasks_per_child=CALLS_EACH)
+    ours, plain = Count(), Count()
+    calls: list[asyncio.Future[Count]] = []
+
+    def take(number: int, done: asyncio.Future[Count]) -> None:
+        (ours if is_ours(number) else plain).add(done.result())
+
+    with pool:
+        while time.monotonic() < ends:
+            made = loop.run_in_executor(pool, call, site, len(calls))
+            made.add_done_callback(partial(take, len(calls)))
+            calls.append(made)
+            await asyncio.sleep(every_s)
+            if len(calls) % 30 == 0:
+                say(f"{len(calls)} calls, {ours.answered} + {plain.answered} answered")
+        await harming
+        await asyncio.gather(*calls)
     heard = {}
-    for word, number in (("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)):
-        heard[f"{word}_to_sound_s"] = await losses(site, number, times)
+    async with site.api() as lkapi:
+        for word, number in (("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)):
+            heard[f"{word}_to_sound_s"] = await losses(site, lkapi, number, times)
     return {
-        **_plainly(site.ours),
-        "plain": _plainly(site.plain),
+        **_plainly(ours),
+        "plain": _plainly(plain),
         **{
             name: {"median": statistics.median(all_), "all": all_}
             for name, all_ in heard.items()
@@ -262,15 +308,12 @@ async def measure(
         asyncio.to_thread(lambda: [_host(var, stack), _host(var, stack)]),
         asyncio.to_thread(start_bare, var, stack),
     )
-    async with api.LiveKitAPI(
-        stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret
-    ) as lkapi:
-        site = Site(var, stack, hosts, bare, lkapi)
-        try:
-            return await run(site, minutes, every_s, times)
-        finally:
-            for subject in [*site.hosts, site.bare]:
-                subject.process.kill()
+    running = Running(hosts, bare)
+    try:
+        return await run(Site(var, stack), running, minutes, every_s, times)
+    finally:
+        for subject in [*running.hosts, running.bare]:
+            subject.process.kill()
 
 
 def say(text: str) -> None:
