@@ -44,7 +44,7 @@ from shared.records.spool import Files, read_call
 STAY_S = (2.0, 6.0)
 PLAIN_EVERY = 4
 """One call of so many is plain."""
-CALLERS, CALLS_EACH = 16, 20
+CALLERS, CALLS_EACH = 16, 10
 """Processes of callers at most, and calls that each of them makes."""
 WAIT_S = 15.0
 KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
@@ -270,9 +270,10 @@ async def run(
     calls: list[asyncio.Future[Count]] = []
 
     def take(number: int, done: asyncio.Future[Count]) -> None:
-        (ours if is_ours(number) else plain).add(done.result())
+        if not done.cancelled():
+            (ours if is_ours(number) else plain).add(done.result())
 
-    with pool:
+    try:
         while time.monotonic() < ends:
             made = loop.run_in_executor(pool, call, site, len(calls))
             made.add_done_callback(partial(take, len(calls)))
@@ -282,6 +283,8 @@ async def run(
                 say(f"{len(calls)} calls, {ours.answered} + {plain.answered} answered")
         await harming
         await asyncio.gather(*calls)
+    finally:
+        pool.shutdown(cancel_futures=True)
     heard = {}
     async with site.api() as lkapi:
         for word, number in (("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)):
