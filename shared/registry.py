@@ -32,10 +32,10 @@ def folder(name: str) -> Path:
     Raises:
         ConfigError: There is no such agent; the text has the nearest name.
     """
-    known = names()
-    if name not in known:
-        raise _unknown(name, known)
-    return AGENTS / name
+    found = AGENTS / name
+    if not (name.isidentifier() and _is_agent(found)):
+        raise _unknown(name, names())
+    return found
 
 
 @cache
