@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -11,8 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-gc.set_threshold(50_000, 10, 10)  # as `shared/cli/main.py` has it: imports take a tenth less
 
 pytest_plugins = ["tests.postgres", "tests.running"]
 
