@@ -45,7 +45,7 @@ STAY_S = (2.0, 6.0)
 PLAIN_EVERY = 4
 """One call of so many is plain."""
 CALLERS, CALLS_EACH = 16, 10
-"""Processes of callers at most, and calls that each of them makes."""
+"""Processes of callers at most, and calls that each of them makes: a room that is left while it connects keeps LiveKit's SDK busy for as long as its process lives."""
 WAIT_S = 15.0
 KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
 ALONE_S = 12.0
