@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import data, store, tokens
-from bench.processes import METADATA, SAME_SETTINGS, SAYS, Subject, start_bare, start_ours
+from bench.processes import METADATA, SAME_SETTINGS, SAYS, Subject, say, start_bare, start_ours
 from shared.local.call import CallOptions, CallResult
 from shared.local.caller import call
 from shared.local.sound import Voice
@@ -219,11 +219,6 @@ def table(result: dict[str, Any]) -> str:
         shown = "".join(f"  {key} {value:g}" for key, value in values.items())
         lines.append(f"{name:34}{shown}{' us' if 'p50' in values else ''}")
     return "\n".join([*lines, *(f"{name} is too slow" for name in result["too_slow"])])
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,62 +21,26 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 from livekit import api, rtc
 
-from bench.processes import METADATA, Subject, start_bare, start_ours
-from shared.dispatch.dispatcher import Dispatcher, Order
-from shared.errors import DispatchError
+from bench.callers import DEPLOYMENT, Count, Site, call, dispatch, is_ours, join
+from bench.processes import Subject, say, start_bare, start_ours
 from shared.local.sound import Ear
 from shared.local.stack import Ports, Stack, hold
-from shared.records.spool import Files, read_call
+from shared.records.spool import read_call
 
-STAY_S = (2.0, 6.0)
-PLAIN_EVERY = 4
-"""One call of so many is plain."""
 CALLERS, CALLS_EACH = 16, 10
 """Processes of callers at most, and calls that each of them makes: a room that is left while it connects keeps LiveKit's SDK busy for as long as its process lives."""
-WAIT_S = 15.0
-KILL_JOB_S, KILL_HOST_S, CUT_SHARE = 5.0, 30.0, 0.1
-ALONE_S = 12.0
-"""A caller who has no agent after this long is lost: callers come back up to 7 s after a restart of the server, and may have to be sent an agent then."""
-BROKEN = (api.TwirpError, aiohttp.ClientError, TimeoutError, rtc.ConnectError)
-
-
-@dataclass
-class Count:
-    dispatches: int = 0
-    answered: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    unexplained: int = 0
-    duplicates: int = 0
-    lost: int = 0
-
-    def add(self, other: Count) -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where calls are made."""
-
-    var: Path
-    stack: Stack
-
-    def api(self) -> api.LiveKitAPI:
-        stack = self.stack
-        return api.LiveKitAPI(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
+KILL_JOB_S, KILL_HOST_S = 5.0, 30.0
 
 
 @dataclass
@@ -85,110 +49,6 @@ class Running:
 
     hosts: list[Subject]
     bare: Subject
-
-
-def is_ours(number: int) -> bool:
-    return number % PLAIN_EVERY != 0
-
-
-def call(site: Site, number: int) -> Count:
-    """One caller, in a process of callers."""
-    count = Count()
-    asyncio.run(_call(site, number, count))
-    return count
-
-
-async def _call(site: Site, number: int, count: Count) -> None:
-    """Dispatches, stays, looks whether the agent is still there, leaves."""
-    ours = is_ours(number)
-    name, key = f"chaos-{number}-{secrets.token_hex(2)}", secrets.token_hex(8)
-    room = rtc.Room()
-    async with site.api() as lkapi:
-        try:
-            await _join(site, room, name)
-        except BROKEN:
-            return  # no call was begun: the server is being restarted
-        count.dispatches += 1
-        try:
-            answered = await (
-                _dispatch(site, lkapi, count, name, key)
-                if ours
-                else _plain(lkapi, count, room, name)
-            )
-            count.answered += answered
-            if answered:
-                await asyncio.sleep(random.uniform(*STAY_S))
-                if not await _has_agent(room, ALONE_S):
-                    count.lost += 1
-                    say(f"call {key} in {name} was alone at its end, ours: {ours}")
-                count.duplicates += len(_agents(room)) > 1
-        finally:
-            await room.disconnect()
-            with suppress(*BROKEN):
-                await lkapi.room.delete_room(api.DeleteRoomRequest(room=name))
-
-
-async def _join(site: Site, room: rtc.Room, name: str) -> None:
-    stack = site.stack
-    token = api.AccessToken(stack.livekit_api_key, stack.livekit_api_secret)
-    token = token.with_identity("caller").with_grants(api.VideoGrants(room_join=True, room=name))
-    # No limit but the SDK's own: it ends the process where a connection comes about that nobody waits for any more.
-    await room.connect(stack.livekit_url, token.to_jwt())
-
-
-async def _dispatch(site: Site, lkapi: api.LiveKitAPI, count: Count, name: str, key: str) -> bool:
-    order = Order("support", name, json.dumps(METADATA), key=key, deployment="chaos")
-    dispatcher = Dispatcher(lkapi, records=Files(site.var / "records"))
-    if random.random() < CUT_SHARE:  # a dispatcher that dies on the way; another one repeats
-        with suppress(TimeoutError, DispatchError):
-            async with asyncio.timeout(random.uniform(0, 0.3)):
-                await dispatcher.dispatch(order)
-    for deadline_s in (WAIT_S, WAIT_S):
-        try:
-            await dispatcher.dispatch(order, deadline_s=deadline_s)
-        except DispatchError as err:
-            why = err.code
-        except BROKEN:
-            count.unexplained += 1
-            return False
-        else:
-            return True
-    count.refused[why] += 1
-    return False
-
-
-async def _plain(lkapi: api.LiveKitAPI, count: Count, room: rtc.Room, name: str) -> bool:
-    request = api.CreateAgentDispatchRequest(
-        room=name, agent_name="bare", metadata=json.dumps(METADATA)
-    )
-    try:
-        await lkapi.agent_dispatch.create_dispatch(request)
-    except BROKEN as err:
-        count.refused[type(err).__name__] += 1
-        return False
-    if await _has_agent(room, WAIT_S):
-        return True
-    count.unexplained += 1
-    return False
-
-
-def _agents(room: rtc.Room) -> list[rtc.RemoteParticipant]:
-    kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-    return [one for one in room.remote_participants.values() if one.kind == kind]
-
-
-async def _has_agent(room: rtc.Room, limit_s: float) -> bool:
-    """Whether a living agent is there, or comes in time: one that sends, not what a dead one left."""
-    until = time.monotonic() + limit_s
-    while time.monotonic() < until:
-        if any(_lives(one) for one in _agents(room)):
-            return True
-        await asyncio.sleep(0.05)
-    return False
-
-
-def _lives(agent: rtc.RemoteParticipant) -> bool:
-    return agent.connection_quality != rtc.ConnectionQuality.QUALITY_LOST
 
 
 async def harm(site: Site, running: Running, ends: float) -> None:
@@ -230,7 +90,7 @@ def _kill_job(host: int) -> None:
 
 
 def _host(var: Path, stack: Stack) -> Subject:
-    return start_ours(var, stack, ["support"], "server.idle_processes=2", deployment="chaos")
+    return start_ours(var, stack, ["support"], "server.idle_processes=2", deployment=DEPLOYMENT)
 
 
 async def losses(
@@ -242,8 +102,8 @@ async def losses(
         name, key = f"loss-{number}-{turn}-{secrets.token_hex(2)}", secrets.token_hex(8)
         room, ear = rtc.Room(), Ear()
         room.on("track_subscribed", lambda track, *_, ear=ear: ear.listen(track))
-        await _join(site, room, name)
-        await _dispatch(site, lkapi, Count(), name, key)
+        await join(site, room, name)
+        await dispatch(site, lkapi, Count(), name, key)
         while ear.last is None or time.monotonic() - ear.last < 1.0:
             await asyncio.sleep(0.02)
         joined = [e for e in read_call(site.var / "records", key) if e.event == "joined"][-1]
@@ -317,11 +177,6 @@ async def measure(
     finally:
         for subject in [*running.hosts, running.bare]:
             subject.process.kill()
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -137,3 +137,8 @@ def _start(agent: str, words: list[str], environ: dict[str, str], var: Path, nam
         time.sleep(0.02)
     process.kill()
     raise SystemExit(f"{agent} did not register:\n{log.read_text()[-2000:]}")
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)
