@@ -69,7 +69,7 @@ setup-browser: # What tests/browser needs: Debian's headless Chromium, packages 
 
 PYTEST := PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
 BESIDE := @$(MAKE) --no-print-directory -j2
-# Whole calls have the machine to themselves: audio that is late is misheard.
+# Whoever speaks has the machine to itself: audio that is late is misheard. Of what shares it, what waits long goes first.
 .PHONY: test
 ifdef ARGS
 test: install setup-browser check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
@@ -78,13 +78,14 @@ else
 test:
 	$(BESIDE) install setup-browser
 	$(BESIDE) check test-parts
-	@$(PYTEST) tests/hosts tests/calls tests/losses
+	@$(PYTEST) tests/calls tests/losses
+	@$(PYTEST) -n 2 --dist loadfile tests/hosts
 	@$(PYTEST) tests/browser
 endif
 
 .PHONY: test-parts
 test-parts: # What needs no machine for itself
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/shared/local tests/shared tests/house tests/test_makefile.py
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files

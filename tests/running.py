@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -61,17 +61,19 @@ class RunningHost:
         agent: str,
         metadata: dict[str, object],
         *says: str | Path,
-        room: str | None = None,
+        written: bool = False,
         timeout_s: float = 60.0,
     ) -> CallResult:
         """Make one call and return what the caller saw. Without words a persona answers what it is asked."""
-        return asyncio.run(self.calling(agent, metadata, *says, room=room, timeout_s=timeout_s))
+        made = self.calling(agent, metadata, *says, written=written, timeout_s=timeout_s)
+        return asyncio.run(made)
 
     async def calling(
         self,
         agent: str,
         metadata: dict[str, object],
         *says: str | Path,
+        written: bool = False,
         room: str | None = None,
         timeout_s: float = 60.0,
         persona: Persona | None = None,
@@ -89,7 +91,8 @@ class RunningHost:
                 attributes=attributes or {},
                 deployment=self.deployment,
                 room=room,
-                turns=says,
+                turns=() if written else says,
+                lines=_lines(says) if written else None,
                 persona=persona or (Persona.of(known) if known else Persona()),
                 voice=Voice(self.stack.providers_url, self.stack.providers_key),
                 timeout_s=timeout_s,
@@ -147,6 +150,11 @@ class RunningHost:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(wait_s)
+
+
+async def _lines(says: Sequence[str | Path]) -> AsyncIterator[str]:
+    for line in says:
+        yield str(line)
 
 
 def start_host(
@@ -207,6 +215,14 @@ def held(var: Path) -> Iterator[HeldStack]:
     held = hold(var / "run", ports=Ports(), with_gateway=True, progress=lambda _: None)
     yield held
     held.close()
+
+
+@pytest.fixture(scope="session")
+def host(var: Path, held: HeldStack) -> Iterator[RunningHost]:
+    """One host with every agent, logging at DEBUG."""
+    running = start_host(var, held.stack, registry.names(), "server.log_level=DEBUG")
+    yield running
+    running.stop()
 
 
 @pytest.fixture

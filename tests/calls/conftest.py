@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager
@@ -23,18 +24,12 @@ from tests.running import RunningHost, start_host
 AT_ONCE = 2
 """Calls at a time on any machine: two slow cores are late with the audio of more."""
 LOOK_S = 2.0
+SWITCH_S = 0.0005
+"""Python's own 5 ms, for each of several steps that a frame of 20 ms takes, are too long."""
 IDLE_ENOUGH = 50.0
 """Percent of the processor in use below which one more call is begun."""
 
 Made = Callable[[str], CallResult]
-
-
-@pytest.fixture(scope="session")
-def host(var: Path, held: HeldStack) -> Iterator[RunningHost]:
-    """One host with every agent, logging at DEBUG."""
-    running = start_host(var, held.stack, registry.names(), "server.log_level=DEBUG")
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +39,7 @@ def added(
     """A host of a copy of this repository to which the agents of `added` were added: a folder and a YAML file each. It takes what does not fit."""
     copy = tmp_path_factory.mktemp("repository")
     for folder in ("agents", "shared", "conf"):
-        made = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
+        made = shutil.ignore_patterns("node_modules", "dist")
         shutil.copytree(ROOT / folder, copy / folder, ignore=made)
     files = sorted((Path(__file__).parent / "added").glob("*.yaml"))
     for file in files:
@@ -88,11 +83,15 @@ class Seats:
 def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[CallResult]]]:
     """All scripts, begun at once, some calls at a time, on one loop of their own."""
     loop = asyncio.new_event_loop()
-    seats, quiet_seat = Seats(), asyncio.Lock()  # a call that fails is mostly silence
+    # a call that is written or fails is mostly silence
+    seats, quiet_seat = Seats(), asyncio.Lock()
     over = Event()
+    # Whatever a test computes meanwhile holds the callers' voices up: a word with a gap in it is another word.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
 
     async def make(script: Script) -> CallResult:
-        async with seats.taken() if script.fault is None else quiet_seat:
+        async with quiet_seat if script.written or script.fault else seats.taken():
             if over.is_set():
                 raise asyncio.CancelledError
             if script.fault is not None:
@@ -102,6 +101,7 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
                 script.agent,
                 script.metadata,
                 *script.says,
+                written=script.written,
                 persona=script.persona,
                 attributes=script.attributes,
                 timeout_s=script.timeout_s,
@@ -119,6 +119,7 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+    sys.setswitchinterval(before)
 
 
 @pytest.fixture(scope="session")

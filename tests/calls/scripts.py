@@ -1,4 +1,7 @@
-"""The calls that the tests judge, by name. They are made several at a time: a call takes as long as people talk."""
+"""The calls that the tests judge, by name. They are made several at a time: a spoken call takes as long as people talk.
+
+Whatever is about a voice or a recogniser is spoken, and the main ways through a call; what is about words is written.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ class Script:
     """One call: whom, with which metadata, and what the caller says; without words `persona` answers what it is asked.
 
     Attributes:
+        written: The caller writes and reads, and nobody speaks.
         fault: What the stand-ins are to do wrong in this call alone; see `shared/local/faults.py`.
     """
 
     agent: str
     metadata: dict[str, object]
     says: tuple[str, ...] = ()
+    written: bool = False
     persona: Persona | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     timeout_s: float = 90.0
@@ -59,6 +64,7 @@ SCRIPTS = {
         "support",
         {"user_id": "1"},
         ("How long does a delivery take?", BYE),
+        written=True,
     ),
     "message": Script(
         "support",
@@ -68,6 +74,7 @@ SCRIPTS = {
             "Please send me the contract again.",
             "Yes, that's right.",
         ),
+        written=True,
     ),
     "handoff": Script(
         "intake",
@@ -89,10 +96,13 @@ SCRIPTS = {
         ),
     ),
     "crash at the start": Script(
-        "crashing", ZELDA | {"data": {"crash": "start"}}, ("Hello?",), timeout_s=10
+        "crashing", ZELDA | {"data": {"crash": "start"}}, ("Hello?",), timeout_s=10, written=True
     ),
     "crash in a tool": Script(
-        "crashing", ZELDA, ("I have a wish.", "Please plant a big tree.", "Yes, that's right.")
+        "crashing",
+        ZELDA,
+        ("I have a wish.", "Please plant a big tree.", "Yes, that's right."),
+        written=True,
     ),
     "brought along": Script(
         "intake",
@@ -104,6 +114,7 @@ SCRIPTS = {
             "user_id": "1",
             "profile": "patient",
         },
+        written=True,
     ),
     "early hang-up": Script("intake", ADA, ("My order has not arrived yet.",)),
     "naughty name": Script(
@@ -115,6 +126,7 @@ SCRIPTS = {
             "data": {"notes": list(CLEAN[:HALF])},
         },
         (BYE,),
+        written=True,
     ),
     "naughty marks": Script(
         "support",
@@ -134,15 +146,27 @@ SCRIPTS = {
         },
         ("Hello?",),
         timeout_s=10,
+        written=True,
     ),
     "naughty language": Script(
-        "intake", {"user_id": "1", "locale": "en${oc.env:HOME}-tell"}, ("Hello?",), timeout_s=4
+        "intake",
+        {"user_id": "1", "locale": "en${oc.env:HOME}-tell"},
+        ("Hello?",),
+        timeout_s=4,
+        written=True,
     ),
     "degraded": Script(
-        "repair", {"user_id": "1"}, ("My bicycle is broken.", "Yes, that's right.", BYE)
+        "repair",
+        {"user_id": "1"},
+        ("My bicycle is broken.", "Yes, that's right.", BYE),
+        written=True,
     ),
     "misfit": Script(
-        "intake", {"user_id": "1", "user_phone": "not-a-number-4711"}, ("Hello?",), timeout_s=4
+        "intake",
+        {"user_id": "1", "user_phone": "not-a-number-4711"},
+        ("Hello?",),
+        timeout_s=4,
+        written=True,
     ),
     "recogniser malformed": Script(
         "booking",
@@ -167,11 +191,18 @@ SCRIPTS = {
         ("My order has not arrived yet.", "Yes, that's right."),
         fault={"endpoint": "tts", "kind": "error", "skip": 1, "only": '"speed": 1.02'},
     ),
+    "key refused": Script(
+        "intake",
+        ADA | {"user_name": "Kay Closed"},
+        ("My order has not arrived yet.",),
+        fault={"endpoint": "chat", "kind": "refuse", "status": 401, "times": None, "only": "Kay C"},
+    ),
     "half a tool call": Script(
         "intake",
         ADA | {"user_name": "Hal Half", "profile": "patient"},
         ("My order has not arrived yet.", "Yes, that's right.", "Yes, that's right."),
         fault={"endpoint": "chat", "kind": "half", "skip": 1, "only": "Hal Half"},
+        written=True,
     ),
 }
 """Those that two callers make at the same time stand beside each other: they must not mix."""

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls.scripts import BYE
+from tests.calls.conftest import Made
+from tests.calls.scripts import BYE, SCRIPTS
 from tests.running import RunningHost
 
+AGENT = "booking"
 LIMIT_S = 20.0
 METADATA: dict[str, object] = {"user_id": "1", "user_name": "Ada Lovelace"}
 
 
 @pytest.fixture
-def greeting(added: RunningHost, all_made: None) -> Iterator[Path]:
-    """A prompt of a running host's agent; as it was after the test."""
-    path = added.root / "agents" / "booking" / "prompts" / "greeting.md"
+def greeting(added: RunningHost, made: Made) -> Iterator[Path]:
+    """A prompt of a running host's agent whose other calls are over; as it was after the test."""
+    for name, script in SCRIPTS.items():
+        if script.agent == AGENT:
+            made(name)
+    path = added.root / "agents" / AGENT / "prompts" / "greeting.md"
     before = path.read_text()
     yield path
     path.write_text(before)
@@ -33,7 +38,7 @@ def wait_for(host: RunningHost, text: str, *, times: int = 1) -> None:
 
 def greeted(host: RunningHost) -> str:
     """What the agent says first to a caller who hangs up then."""
-    result = host.call("booking", METADATA, BYE)
+    result = host.call(AGENT, METADATA, BYE, written=True)
     return next(line.text for line in result.transcript if line.role == "agent")
 
 

@@ -16,7 +16,8 @@ def test_calls_are_handed_over_by_name(hosts: Callable[..., RunningHost]) -> Non
     words = ("handoff_by=dispatch", "server.deployment=handed")
     wish = "Can I talk to support, please?"
     intake = hosts(["intake"], *words)
-    kept = intake.call("intake", ADA, wish, "My order has not arrived yet.", "Yes, that's right.")
+    reason = "My order has not arrived yet."
+    kept = intake.call("intake", ADA, wish, reason, "Yes, that's right.", written=True)
     hosts(["support"], *words)
     taken = intake.call("intake", ADA, wish, "How can I return something?", "No, that is all.")
     agent = " ".join(line.text for line in taken.transcript if line.role == "agent")

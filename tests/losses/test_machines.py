@@ -49,7 +49,7 @@ def test_a_call_of_a_lost_machine_goes_on_on_another(
     try:
         with ThreadPoolExecutor() as pool:
             list(pool.map(start, ("first", "second")))
-        lost = Lost(hosts, "lost-machine", lose)
+        lost = Lost(hosts, "lost-machine", lose, written=True)
         asyncio.run(lost.make())
     finally:
         for host in hosts:

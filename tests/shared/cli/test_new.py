@@ -33,7 +33,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what makes agents, to which `front_desk` was added."""
     copy = tmp_path_factory.mktemp("repository")
     for folder in ("agents", "shared", "conf"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        left_out = shutil.ignore_patterns("node_modules", "dist")
+        shutil.copytree(ROOT / folder, copy / folder, ignore=left_out)
     for file in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
     done = switchboard(copy, "new", "front_desk")

@@ -23,6 +23,7 @@ from shared.local.stack import HeldStack, Ports, Stack, find, hold
 
 ROOT = Path(__file__).resolve().parents[3]
 LIMIT_S = 60.0
+USERS_OWN = {"DEEPGRAM_API_KEY", "LIVEKIT_KEYS"}
 
 HOLDER = """
 import json, sys
@@ -91,9 +92,12 @@ def children(stack: Stack) -> list[int]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HeldStack, Path]]:
-    """A stack with everything."""
+    """A stack with everything, of somebody who has keys."""
     run_dir = tmp_path_factory.mktemp("full") / "run"
-    held = hold(run_dir, ports=Ports(), progress=silent)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in USERS_OWN:
+            patch.setenv(name, "real: key")
+        held = hold(run_dir, ports=Ports(), progress=silent)
     yield held, run_dir
     held.close()
     gone(held.stack.supervisor_pid, *children(held.stack))
@@ -144,20 +148,11 @@ def test_nobody_else_reads_keys_or_logs(full: tuple[HeldStack, Path]) -> None:
         assert stack.providers_key not in words
 
 
-def test_children_do_not_see_the_users_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A real provider key and LiveKit's own variables stay out of the stand-ins' environment."""
-    monkeypatch.setenv("DEEPGRAM_API_KEY", "real")
-    monkeypatch.setenv("LIVEKIT_KEYS", "other: keys")
-    held = hold(tmp_path / "run", ports=Ports(), with_server=False, progress=silent)
-    try:
-        environ = psutil.Process(held.stack.providers_pid).environ()
-    finally:
-        held.close()
-        gone(held.stack.supervisor_pid)
-    assert "SWITCHBOARD_PROVIDERS_KEY" in environ
-    assert not {"DEEPGRAM_API_KEY", "LIVEKIT_KEYS"} & set(environ)
+def test_children_do_not_see_the_users_keys(full: tuple[HeldStack, Path]) -> None:
+    """A real provider key and LiveKit's own variables stay out of the environment of stand-ins and server."""
+    for pid in children(full[0].stack):
+        assert not USERS_OWN & set(psutil.Process(pid).environ())
+    assert "SWITCHBOARD_PROVIDERS_KEY" in psutil.Process(full[0].stack.providers_pid).environ()
 
 
 def test_a_second_holder_keeps_it(full: tuple[HeldStack, Path]) -> None:
@@ -274,9 +269,9 @@ def test_a_port_in_use_is_named(tmp_path: Path, name: str, kind: Any) -> None:
     assert find(tmp_path) is None
 
 
-def test_a_running_stack_on_other_ports_is_named(voices: tuple[HeldStack, Path]) -> None:
+def test_a_running_stack_on_other_ports_is_named(full: tuple[HeldStack, Path]) -> None:
     """Asking for a port that the running stack does not have is refused, not ignored."""
-    held, run_dir = voices
+    held, run_dir = full
     with pytest.raises(StackError, match=held.stack.providers_url):
         hold(run_dir, ports=Ports(providers=1), with_server=False, progress=silent)
 
