@@ -69,7 +69,7 @@ setup-browser: # What tests/browser needs: Debian's headless Chromium, packages 
 
 PYTEST := PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$SWITCHBOARD_ARGS" SWITCHBOARD_ARGS= $(VENV)/python -m pytest
 BESIDE := @$(MAKE) --no-print-directory -j2
-# Whoever speaks has the machine to itself: audio that is late is misheard. Of what shares it, what waits long goes first.
+# Whole calls have the machine to themselves: audio that is late is misheard.
 .PHONY: test
 ifdef ARGS
 test: install setup-browser check ## Check and test everything; ARGS='tests/shared -k name' narrows it down
@@ -78,13 +78,12 @@ else
 test:
 	$(BESIDE) install setup-browser
 	$(BESIDE) check test-parts
-	@$(PYTEST) tests/calls tests/losses
-	@$(PYTEST) -n 2 --dist loadfile tests/hosts
+	@$(PYTEST) tests/hosts tests/calls tests/losses
 	@$(PYTEST) tests/browser
 endif
 
 .PHONY: test-parts
-test-parts: # What needs no machine for itself
+test-parts: # What needs no machine for itself; what waits longest goes first
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/shared/local tests/shared tests/house tests/test_makefile.py
 
 .PHONY: check
