@@ -83,8 +83,8 @@ test:
 endif
 
 .PHONY: test-parts
-test-parts: # What needs no machine for itself; what waits longest goes first
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/shared/local tests/shared tests/house tests/test_makefile.py
+test-parts: # What needs no machine for itself
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files

@@ -130,5 +130,5 @@ def made(calls: dict[str, Future[CallResult]]) -> Made:
 
 @pytest.fixture(scope="session")
 def all_made(calls: dict[str, Future[CallResult]]) -> None:
-    """For a test that makes the shared stand-ins fail: no other call is on."""
+    """For a test of what all calls leave behind: none is on."""
     wait(calls.values())

@@ -126,7 +126,6 @@ SCRIPTS = {
             "data": {"notes": list(CLEAN[:HALF])},
         },
         (BYE,),
-        written=True,
     ),
     "naughty marks": Script(
         "support",

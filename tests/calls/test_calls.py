@@ -1,4 +1,4 @@
-"""Whole calls over real audio: what a caller hears and what stays in the record."""
+"""Whole calls: what a caller hears, or reads, and what stays in the record."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def greeted(host: RunningHost) -> str:
 
 
 def test_an_edit_reaches_the_next_call(added: RunningHost, greeting: Path) -> None:
-    """Good edits of a prompt are spoken in the next call; after a bad one, of a prompt or of conf, the last good one is."""
+    """Good edits of a prompt are said in the next call; after a bad one, of a prompt or of conf, the last good one is."""
     taken = added.log.count("edit taken")
     greeting.write_text("Welcome to the harbour kitchen.")
     wait_for(added, "edit taken", times=taken + 1)

@@ -211,7 +211,7 @@ async def test_an_attempt_that_comes_late_leaves_without_a_word(
         room=room, agent_name="support", metadata=METADATA, attributes=attributes
     )
     await lkapi.agent_dispatch.create_dispatch(request)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(15):
         while "process exiting" not in "".join(at for at in host.log.splitlines() if key in at):
             await asyncio.sleep(0.05)
     await later.disconnect()

@@ -14,7 +14,7 @@ from livekit import api, rtc
 from shared.dispatch.identity import STATE
 from tests.running import RunningHost
 
-LIMIT_S = 60.0
+LIMIT_S = 20.0
 KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 

@@ -13,7 +13,7 @@ from livekit import api, rtc
 from shared.dispatch.identity import METADATA, STATE, metadata_digest
 from tests.running import RunningHost
 
-LIMIT_S = 60.0
+LIMIT_S = 20.0
 
 
 class Room:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -59,9 +58,10 @@ class Lost:
     async def make(self) -> None:
         yes = "Yes, that's right."
         says = (REASON, yes, yes)  # the first one may be for what the lost agent had begun to say
-        how: dict[str, Any] = {"written": self.written, "timeout_s": LIMIT_S * 2}
         calling = asyncio.create_task(
-            self.hosts[0].calling("intake", ADA, *says, room=self.room, **how)
+            self.hosts[0].calling(
+                "intake", ADA, *says, written=self.written, room=self.room, timeout_s=LIMIT_S * 2
+            )
         )
         await self._until(lambda event: event.data.get("role") == "caller")
         self.lose(self)

@@ -208,21 +208,9 @@ def test_without_network_one_line_says_so(clone: Clone) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_ended_it_leaves_no_pip(clone: Clone) -> None:
-    """However it is ended while pip waits for its index, pip ends too, and the next call repairs."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
-        code, said = end_while_pip_waits(clone, number)
-        assert not clone.stamp.exists()
-        if number != signal.SIGKILL:
-            assert code == 130
-            assert said.splitlines()[-1] == "interrupted; the next run takes the set-up up again"
-    clone.require("first")
-    assert clone.install().returncode == 0
-    assert clone.stamp.exists()
-
-
-def end_while_pip_waits(clone: Clone, number: signal.Signals) -> tuple[int, str]:
-    """Exit code and words of a set-up that got a signal; no pip of it is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_ended_it_leaves_no_pip(clone: Clone, number: signal.Signals) -> None:
+    """However it is ended while pip waits for its index, pip ends too and the next call repairs."""
     with socket.socket() as index:
         index.bind(("127.0.0.1", 0))
         index.listen()
@@ -247,7 +235,13 @@ def end_while_pip_waits(clone: Clone, number: signal.Signals) -> tuple[int, str]
             assert started
             _, alive = psutil.wait_procs(started, LIMIT_S)
     assert not alive
-    return process.returncode, said
+    assert not clone.stamp.exists()
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == "interrupted; the next run takes the set-up up again"
+    clone.require("first")
+    assert clone.install().returncode == 0
+    assert clone.stamp.exists()
 
 
 @pytest.mark.parametrize(
