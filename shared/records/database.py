@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def _engine(url: str) -> sa.Engine:
 def _sqlite(url: sa.URL, file: Path) -> sa.Engine:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # the files beside it get the same mode
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # The files beside it get the same mode. Closing one that is in use would take SQLite's locks from this process.
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as err:
         raise StackError(
             f"the records cannot be opened: {err.strerror}: {file}", code="records.unreachable"
@@ -97,8 +99,8 @@ def _sqlite(url: sa.URL, file: Path) -> sa.Engine:
         connection.isolation_level = (
             None  # SQLAlchemy says when a transaction begins, not the driver
         )
-        # asked first: setting it does not wait for others
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        # Setting it does not wait for others, not even for one who asks, as it does elsewhere: it fails.
+        with _alone(file.parent):
             connection.execute("PRAGMA journal_mode=WAL")
         # a file is removed some time after the store has it, so the store has to be on the disk
         connection.execute("PRAGMA synchronous=FULL")
@@ -109,6 +111,17 @@ def _sqlite(url: sa.URL, file: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One connection at a time, of any process."""
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _revision(connection: sa.Connection) -> str | None:
