@@ -181,10 +181,19 @@ class Call:
         if self.greeting is None and not self.typed:
             return
         if self.prompts.fields("greeting") & self._open_fields():
-            await self.arrived.wait()
+            # Beside the session: one that is to close waits for what it entered with.
+            self.begin(self._greet_arrived(session))
+        elif not self.failing:
+            await self._say_ahead(session, self.render("greeting"))
+
+    async def _greet_arrived(self, session: AgentSession[Call]) -> None:
+        await self.arrived.wait()
         if self.failing or self.deserted:
             return
-        await self._say_ahead(session, self.render("greeting"))
+        try:
+            await self._say_ahead(session, self.render("greeting"))
+        except RuntimeError:
+            log.debug("the session closed before the greeting")
 
     async def _say_ahead(self, session: AgentSession[Call], text: str) -> None:
         """Say what was spoken into frames while the room connected, where it is still what is to be said."""
