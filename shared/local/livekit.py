@@ -174,7 +174,9 @@ def configuration(
                 # Clients get public STUN servers unless there is one: nobody listens here.
                 "stun_servers": ["127.0.0.1:3478"],
             },
-            "room": {"auto_create": True, "empty_timeout": 60, "departure_timeout": 5},
+            # The last person's room stays for LiveKit's own 20 s. With 5 it closed just when an agent ended it, and LiveKit makes a room
+            # that is deleted meanwhile anew, dispatch and all.
+            "room": {"auto_create": True, "empty_timeout": 60},
             # At the default 0.7 a busy machine's dispatches would be dropped silently.
             "agents": {"target_load": 100},
         }
