@@ -19,8 +19,12 @@ LOUD = 400
 """Peak of 16-bit sound from which it is heard as voice; about -38 dB."""
 
 _FRAME = RATE // 50
-_QUEUE_MS = 100
-"""Long enough to send without gaps on a busy machine, short enough to know when a word was heard."""
+_FRAME_S = _FRAME / RATE
+_QUEUE_MS = 1000
+"""Speech is handed to LiveKit's own thread this far ahead: a machine that is too busy for ours leaves no gap in a word."""
+
+_QUIET_S = 0.1
+"""The same for silence, which what is said next comes after."""
 
 _EAR_RATE = 16_000
 _BREAK_S = 0.3
@@ -129,10 +133,12 @@ class Microphone:
         await publish(self._source, room)
 
     async def say(self, sound: bytes) -> float:
-        """Speak, and return the moment at which the last sample is on its way, on the monotonic clock."""
+        """Speak to the end, and return the moment at which the last sample was on its way, on the monotonic clock."""
         self._spoken = asyncio.get_running_loop().create_future()
         self._speech = sound
-        return await self._spoken
+        ended = await self._spoken
+        await asyncio.sleep(ended - time.monotonic())
+        return ended
 
     async def close(self) -> None:
         # a frame on its way into LiveKit's native part is let in: that part fails badly when nobody waits for it
@@ -142,6 +148,9 @@ class Microphone:
 
     async def _run(self) -> None:
         while not self._closed:
+            if not self._speech and self._source.queued_duration > _QUIET_S:
+                await asyncio.sleep(_FRAME_S)
+                continue
             piece, self._speech = self._speech[: 2 * _FRAME], self._speech[2 * _FRAME :]
             samples = len(piece) // 2
             data = piece.ljust(2 * _FRAME, b"\0")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager
@@ -24,8 +23,6 @@ from tests.running import RunningHost, start_host
 AT_ONCE = 2
 """Calls at a time on any machine: two slow cores are late with the audio of more."""
 LOOK_S = 2.0
-SWITCH_S = 0.0005
-"""Python's own 5 ms, for each of several steps that a frame of 20 ms takes, are too long."""
 IDLE_ENOUGH = 50.0
 """Percent of the processor in use below which one more call is begun."""
 
@@ -86,9 +83,6 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
     # a call that is written or fails is mostly silence
     seats, quiet_seat = Seats(), asyncio.Lock()
     over = Event()
-    # Whatever a test computes meanwhile holds the callers' voices up: a word with a gap in it is another word.
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
 
     async def make(script: Script) -> CallResult:
         async with quiet_seat if script.written or script.fault else seats.taken():
@@ -119,7 +113,6 @@ def calls(host: RunningHost, added: RunningHost) -> Iterator[dict[str, Future[Ca
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
-    sys.setswitchinterval(before)
 
 
 @pytest.fixture(scope="session")
