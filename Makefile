@@ -78,19 +78,19 @@ else
 test:
 	$(BESIDE) install setup-browser
 	$(BESIDE) check test-parts
-	@$(PYTEST) tests/hosts tests/calls tests/losses
-	@$(PYTEST) tests/browser
 endif
 
 .PHONY: test-parts
-test-parts: # What needs no machine for itself
+test-parts: # First what needs no machine for itself
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/house tests/shared tests/test_makefile.py
+	@$(PYTEST) tests/hosts tests/calls tests/losses
+	@$(PYTEST) tests/browser
 
 .PHONY: check
 check: install ## Lint, types, layers, files of conf, generated files
 	@$(VENV)/ruff check --quiet
 	@$(VENV)/ruff format --quiet --check
-	@$(VENV)/mypy
+	@nice $(VENV)/mypy
 	@SWITCHBOARD_ARGS= $(SWITCHBOARD) check-config --lint
 	@SWITCHBOARD_ARGS= $(SWITCHBOARD) schema --check
 	@mkdir -p var && $(VENV)/lint-imports --no-cache > var/lint-imports.log 2>&1 || { cat var/lint-imports.log; exit 1; }
