@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
@@ -51,6 +52,8 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
     Raises:
         SwitchboardError: Something is wrong; of the kind of the first finding.
     """
+    # LiveKit's SDK logs what it is not asked for
+    logging.getLogger().addHandler(logging.NullHandler())
     wrong = asyncio.run(_print(settings, as_json=as_json))
     if wrong:
         kind = wrong[0].error or ConfigError
