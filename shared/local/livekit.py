@@ -174,8 +174,8 @@ def configuration(
                 # Clients get public STUN servers unless there is one: nobody listens here.
                 "stun_servers": ["127.0.0.1:3478"],
             },
-            # The last person's room stays for LiveKit's own 20 s. With 5 it closed just when an agent ended it, and LiveKit makes a room
-            # that is deleted meanwhile anew, dispatch and all.
+            # LiveKit's own 20 s for a room whose last person has left: its agent ends it within 5, and a room that is deleted while it
+            # closes is made anew, dispatch and all.
             "room": {"auto_create": True, "empty_timeout": 60},
             # At the default 0.7 a busy machine's dispatches would be dropped silently.
             "agents": {"target_load": 100},

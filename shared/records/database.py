@@ -99,7 +99,7 @@ def _sqlite(url: sa.URL, file: Path) -> sa.Engine:
         connection.isolation_level = (
             None  # SQLAlchemy says when a transaction begins, not the driver
         )
-        # Setting it does not wait for others, not even for one who asks, as it does elsewhere: it fails.
+        # Where several change it at once SQLite does not let them wait, as it does elsewhere: now and then it fails one.
         with _alone(file.parent):
             connection.execute("PRAGMA journal_mode=WAL")
         # a file is removed some time after the store has it, so the store has to be on the disk

@@ -41,7 +41,7 @@ async def test_a_busy_process_leaves_no_gap_in_a_word(held: HeldStack) -> None:
             while not saying.done():
                 time.sleep(STALL_S)
                 await asyncio.sleep(0.1)
-            await hearing
+            await asyncio.gather(saying, hearing)
     finally:
         await microphone.close()
         for room in (speaker, listener):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import signal
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,19 @@ def test_hosts_that_start_together_make_one_store(url: str) -> None:
     assert all(store.newest(1) == [] for store in opened)
     for store in opened:
         store.close()
+
+
+def test_a_host_waits_while_another_makes_the_store(tmp_path: Path) -> None:
+    """One after the other: of those who do it at once SQLite fails one now and then."""
+    turn = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(Store.open, f"sqlite:///{tmp_path}/records.db")
+        early, _ = wait([opening], timeout=1)
+        os.close(turn)
+        opening.result(20).close()
+
+    assert not early
 
 
 def test_a_store_of_a_newer_switchboard_is_left_alone(store: Store) -> None:
