@@ -4,7 +4,6 @@ A `Redactor` knows the values of one call: those marked `Personal` in its metada
 """
 
 import re
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import DIGITS_THAT_TELL, personal_values
-from shared.telemetry.spelling import WORD, Number, Searched, Words, is_ideograph
+from shared.telemetry.spelling import Number, Searched, Words, is_ideograph, words_of
 
 MARK = "[redacted]"
 
@@ -58,10 +57,7 @@ class Redactor:
             self._learn(value, is_name=_looks_like_name(value))
 
     def _learn(self, value: str, *, is_name: bool) -> None:
-        # ⒜ is no letter, but what it stands for is one
-        words = WORD.findall(unicodedata.normalize("NFC", value)) or WORD.findall(
-            unicodedata.normalize("NFKC", value)
-        )
+        words = words_of(value)
         letters = "".join(words)
         if letters.isdigit() and letters.isascii():
             if len(letters) >= DIGITS_THAT_TELL:

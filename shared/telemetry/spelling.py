@@ -13,7 +13,6 @@ from functools import cached_property, lru_cache
 _TELLING_DIGITS = 7  # of a phone number, from its end: who has those can call
 _SHORT = 6  # letters; a shorter text counts only as a word of its own: Ada, not metadata
 
-WORD = re.compile(r"[^\W_]+")
 _ASCII_RUN = re.compile(r"[a-z0-9]+")
 _HEX = r"[0-9a-fA-F]"
 # A character as it is, or as JSON, Python, protobuf, URL and HTML write it; bytes in a run are UTF-8 together.
@@ -162,6 +161,12 @@ class Number:
         if self._tail in text.digits or all(word in text.low for word in self._spoken):
             return (found.span() for found in self._pattern.finditer(text.text))
         return ()
+
+
+def words_of(value: str) -> list[str]:
+    """The words of a value: the runs of what a text is searched for. ⒜ is no letter, but what it stands for is one."""
+    composed = unicodedata.normalize("NFC", value)
+    return "".join(char if _fold(char) else " " for char in composed).split()
 
 
 def is_ideograph(char: str) -> bool:
