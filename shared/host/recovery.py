@@ -25,6 +25,7 @@ from shared.dispatch.offers import agent_of_key
 from shared.errors import DispatchError
 from shared.host.jobs import Job, again
 from shared.records.spool import Reads, Spool
+from shared.session.resume import ending
 
 LIMIT = 2
 """Recoveries of one call within `WITHIN`; then it is given up."""
@@ -141,7 +142,9 @@ class Recovery:
             if needed is not None:
                 return not needed
             if time.monotonic() > until:
-                self._note(job, "outcome", outcome="abandoned", code=None)
+                begun = ending(events)
+                outcome = begun.outcome if begun is not None else "abandoned"
+                self._note(job, "outcome", outcome=outcome, code=None)
                 return True
             await asyncio.sleep(_LOOK_S)
 

@@ -23,6 +23,7 @@ and these are the events, with what `data` holds:
     handoff      to, metadata                                 another agent took the session over
     recovering   why                                          its agent was lost; another attempt is on its way
     superseded                                                another attempt has taken this one's place
+    ending       outcome, text                                the agent begins its last sentence; after it the call ends so
     outcome      outcome, code                                how it ended
 
 Personal data belongs here, that is what a record is for, and so nobody but the owner may read the folder. It belongs in no log.
@@ -42,11 +43,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.errors import SwitchboardError
 
 VERSION = 1
+
+Outcome = Literal["completed", "message_taken", "abandoned", "failed", "refused"]
 
 _NAME_LIMIT = 80
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from livekit import rtc
@@ -20,7 +20,7 @@ from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, marked
 from shared.metadata.parse import check_metadata
 from shared.prompts import Prompts
-from shared.records.spool import Spool
+from shared.records.spool import Outcome, Spool
 from shared.session.attributes import publish
 from shared.session.lifeline import Lifeline
 from shared.session.replies import Replies
@@ -29,8 +29,6 @@ from shared.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from shared.session.speech import SpeechAhead
-
-Outcome = Literal["completed", "message_taken", "abandoned", "failed", "refused"]
 
 GOODBYE_LIMIT_S = 20.0
 """Longest time a last sentence may take before the call ends without it."""
@@ -129,7 +127,9 @@ class Call:
         if self.past is not None:
             past, self.past = self.past, None
             await self._say_ahead(session, self.render("resume"))
-            if past.unanswered or past.last_words is None:
+            if past.ending is not None:
+                self.end_after(session, past.ending.sentence, past.ending.outcome)
+            elif past.unanswered or past.last_words is None:
                 session.generate_reply()
             else:
                 session.say(past.last_words)
@@ -159,6 +159,7 @@ class Call:
     def take_up(self, past: Past) -> None:
         """Go on where a call stood when it lost its agent."""
         self.past, self.history = past, past.history
+        self.ending = past.ending.outcome if past.ending is not None else None
         self.saved |= past.saved
         self.handoffs += past.handoffs
         if past.in_charge is not None:
@@ -218,6 +219,7 @@ class Call:
     def end_after(self, session: AgentSession[Call], sentence: str, outcome: Outcome) -> None:
         """Say a last sentence, then end the call with `outcome`. Returns at once: a tool must not wait for its own turn."""
         self.ending = outcome
+        self.record.append("ending", outcome=outcome, text=sentence)
         self.begin(self._end_after(session, sentence, outcome))
 
     def fail(self, session: AgentSession[Call], code: str, *, provider: str) -> None:

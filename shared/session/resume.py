@@ -8,11 +8,19 @@ from typing import Any
 
 from livekit.agents import llm
 
-from shared.records.spool import Event
+from shared.records.spool import Event, Outcome
 
 _UNKNOWN = (
     "It is not known whether this was done. Do not do it again before the caller has confirmed it."
 )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A last sentence that was begun, and the outcome after it."""
+
+    outcome: Outcome
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Past:
         saved: The events that are written once per call.
         unanswered: Whether the caller spoke last and no answer was begun.
         unheard: What the agent had begun to say.
+        ending: What was to end the call; `None` where nothing was.
     """
 
     history: llm.ChatContext
@@ -36,6 +45,7 @@ class Past:
     saved: frozenset[str]
     unanswered: bool
     unheard: str | None
+    ending: Ending | None
 
     @property
     def last_words(self) -> str | None:
@@ -48,6 +58,7 @@ class Past:
 
 def past(events: Iterable[Event]) -> Past | None:
     """The past of a call from its record; `None` where nobody had said anything yet."""
+    events = unended(events)
     history = llm.ChatContext.empty()
     handoffs: list[str] = []
     metadata: Mapping[str, Any] = {}
@@ -90,7 +101,25 @@ def past(events: Iterable[Event]) -> Past | None:
         frozenset(saved),
         last == "caller" and unheard is None,
         unheard,
+        ending(events),
     )
+
+
+def unended(events: Iterable[Event]) -> list[Event]:
+    """The events after the last outcome: the same key may have brought a call that ended before this one began."""
+    found: list[Event] = []
+    for event in events:
+        if event.event == "outcome":
+            found.clear()
+        else:
+            found.append(event)
+    return found
+
+
+def ending(events: Iterable[Event]) -> Ending | None:
+    """What was to end the call that the last of these events belong to; `None` where nothing was, or it has ended."""
+    begun = [event.data for event in unended(events) if event.event == "ending"]
+    return Ending(begun[-1]["outcome"], begun[-1]["text"]) if begun else None
 
 
 def _add(history: llm.ChatContext, call: llm.FunctionCall, output: str, *, is_error: bool) -> None:

@@ -19,7 +19,7 @@ import pytest
 from shared.host.jobs import Job, write
 from shared.local.call import CallResult
 from shared.local.stack import HeldStack
-from shared.records.spool import Event, read_call
+from shared.records.spool import Event, Spool, read_call
 from tests.calls.scripts import ADA, BYE
 from tests.running import RunningHost, start_host
 from tests.spoken import alike
@@ -31,12 +31,13 @@ RESUMED = "gone for a moment"
 
 @dataclass
 class Lost:
-    """A call of Ada's whose agent is lost when she has said what she calls for."""
+    """A call of Ada's whose agent is lost when she has said what she calls for, and where `twice` the next one at its goodbye."""
 
     hosts: Sequence[RunningHost]
     room: str
     lose: Callable[[Lost], None]
     written: bool = False
+    twice: bool = False
     result: CallResult | None = None
 
     @property
@@ -65,6 +66,9 @@ class Lost:
         )
         await self._until(lambda event: event.data.get("role") == "caller")
         self.lose(self)
+        if self.twice:
+            await self._until(lambda event: event.event == "ending")
+            self.lose(self)
         self.result = await calling
 
     async def _until(self, found: Callable[[Event], bool]) -> None:
@@ -93,34 +97,39 @@ def pair(var: Path, held: HeldStack) -> Iterator[list[RunningHost]]:
 
 @pytest.fixture(scope="module")
 def calls_lost(pair: list[RunningHost]) -> dict[str, Lost]:
-    """A job is killed and another hangs, at once; then the host of somebody who writes is killed."""
+    """A job is killed, two times in one call, and another hangs, at once; then the host of somebody who writes is killed."""
 
     def end(number: signal.Signals) -> Callable[[Lost], None]:
         return lambda lost: os.kill(lost.pid, number)
 
     async def make(killed: Lost, hangs: Lost, of_host: Lost) -> None:
         await asyncio.gather(killed.make(), hangs.make())
+        # In writing an answer takes no time: without this the lost agent might still give it.
+        pair[0].fault(endpoint="chat", kind="hang", times=1)
         await of_host.make()
 
     lost = {
-        "job killed": Lost(pair, "lost-killed", end(signal.SIGKILL)),
+        "job killed": Lost(pair, "lost-killed", end(signal.SIGKILL), twice=True),
         "job hangs": Lost(pair, "lost-hangs", end(signal.SIGSTOP)),
         "host killed": Lost(pair, "lost-host", lambda lost: lost.host.process.kill(), written=True),
     }
-    asyncio.run(make(*lost.values()))
+    try:
+        asyncio.run(make(*lost.values()))
+    finally:
+        pair[0].clear_faults()
     return lost
 
 
 @pytest.mark.parametrize("what", ["job killed", "job hangs", "host killed"])
 def test_a_lost_agent_is_replaced(calls_lost: dict[str, Lost], what: str) -> None:
-    """The new one apologises once, greets nobody again, knows what the caller had said, and saves it once."""
+    """The new one apologises once, greets nobody again, knows what the caller had said, saves it once, and ends the call."""
     lost = calls_lost[what]
     assert lost.result is not None
     said = [line.text for line in lost.result.transcript if line.role == "agent"]
     record = lost.hosts[0].record(lost.result)
     saved = [event.data["reason"] for event in record if event.event == "intake"]
 
-    assert sum(RESUMED in text for text in said) == 1, said
+    assert sum(RESUMED in text for text in said) == 1 + lost.twice, said
     assert sum("Hello" in text for text in said) == 1, said
     assert lost.result.outcome == "completed"
     assert len(saved) == 1
@@ -142,11 +151,15 @@ def test_an_agent_that_is_not_heard_is_replaced(pair: list[RunningHost]) -> None
 
 
 def test_a_watcher_looks_after_a_dead_host(tmp_path: Path, held: HeldStack) -> None:
-    """Where nobody waits any more it says so in the record, and clears up what the host has left; it ends by TERM."""
+    """Where nobody waits any more it says so in the record, also who had said goodbye, and clears up what the host has left; it ends by TERM."""
     run, records, stack = tmp_path / "run", tmp_path / "records", held.stack
     folder = run / "host-999999.jobs"
     folder.mkdir(parents=True)
     write(folder / "AJ_1.json", Job("AJ_1", "c-dead", "support", "empty", "RM_1", "{}", {}, ""))
+    write(folder / "AJ_2.json", Job("AJ_2", "c-done", "support", "empty", "RM_1", "{}", {}, ""))
+    record = Spool.open(records, call_id="c-done", attempt=1)
+    record.append("ending", outcome="message_taken", text="Goodbye.")
+    record.close()
     (run / "host-999999.lock").touch()
     environ = {
         "SWITCHBOARD_VAR": str(tmp_path),
@@ -165,6 +178,9 @@ def test_a_watcher_looks_after_a_dead_host(tmp_path: Path, held: HeldStack) -> N
     process.terminate()
 
     assert process.wait(10) == 0
-    ends = [event.data for event in read_call(records, "c-dead")]
-    assert ends == [{"outcome": "abandoned", "code": None}]
+    ends = [read_call(records, key)[-1].data for key in ("c-dead", "c-done")]
+    assert ends == [
+        {"outcome": "abandoned", "code": None},
+        {"outcome": "message_taken", "code": None},
+    ]
     assert not list(run.glob("host-999999.*"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.records.spool import Event
-from shared.session.resume import Past, past
+from shared.session.resume import Ending, Past, past
 
 
 def after(*events: tuple[str, dict[str, Any]]) -> Past:
@@ -64,6 +64,27 @@ def test_a_tool_that_had_begun_is_unknown() -> None:
     outputs = [item for item in found.history.items if item.type == "function_call_output"]
 
     assert [(item.call_id, item.is_error) for item in outputs] == [("2", False), ("1", True)]
+
+
+def test_what_ended_is_no_past() -> None:
+    """A key may bring a call after one that ended: of that one nothing counts, least of all that something was saved."""
+    found = after(
+        turn("caller", "It is broken."),
+        ("intake", {"once": True}),
+        ("ending", {"outcome": "completed", "text": "Goodbye."}),
+        ("outcome", {"outcome": "completed"}),
+        turn("caller", "Hello again."),
+    )
+
+    assert [item.text_content for item in found.history.messages()] == ["Hello again."]
+    assert (found.saved, found.ending) == (frozenset(), None)
+
+
+def test_who_had_begun_to_say_goodbye_goes_on_with_it() -> None:
+    """The sentence and what is to be the outcome are known from the record."""
+    found = after(turn("caller", "Yes."), ("ending", {"outcome": "completed", "text": "Goodbye."}))
+
+    assert found.ending == Ending("completed", "Goodbye.")
 
 
 def test_nothing_said_is_no_past() -> None:
