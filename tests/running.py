@@ -19,7 +19,7 @@ import pytest
 
 from shared import registry
 from shared.config.environment import ROOT
-from shared.local.call import CallOptions, CallResult
+from shared.local.call import CallOptions, CallResult, OnEvent
 from shared.local.caller import call
 from shared.local.persona import Persona
 from shared.local.sound import Voice
@@ -78,6 +78,7 @@ class RunningHost:
         timeout_s: float = 60.0,
         persona: Persona | None = None,
         attributes: Mapping[str, str] | None = None,
+        on_event: OnEvent = lambda event: None,
     ) -> CallResult:
         raw = json.dumps(metadata)
         known = None if persona or says else parse_metadata(raw, registry.contract(agent))
@@ -96,7 +97,8 @@ class RunningHost:
                 persona=persona or (Persona.of(known) if known else Persona()),
                 voice=Voice(self.stack.providers_url, self.stack.providers_key),
                 timeout_s=timeout_s,
-            )
+            ),
+            on_event=on_event,
         )
 
     def record(self, result: CallResult) -> list[Recorded]:

@@ -208,6 +208,7 @@ async def on_session_end(ctx: JobContext) -> None:
         await call.settle("failed", code="host.stopped")
     else:
         await call.settle(call.ending or "abandoned")
+    call.tell("bye", outcome=call.outcome)
     call.record.close()
     if call.line is not None:
         await call.line.close()

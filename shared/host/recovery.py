@@ -133,7 +133,10 @@ class Recovery:
         while True:
             events = await self._records.of(job.call_id)
             # the same key may have brought a call that ended before this one began
-            if any(event.event == "outcome" and event.attempt >= job.attempt for event in events):
+            ends = [e.data for e in events if e.event == "outcome" and e.attempt >= job.attempt]
+            if ends:
+                if ends[-1]["outcome"] != "abandoned":
+                    await self._hang_up(job, seen)
                 return True
             try:
                 needed = await self._is_needed(job, seen)
@@ -147,6 +150,18 @@ class Recovery:
                 self._note(job, "outcome", outcome=outcome, code=None)
                 return True
             await asyncio.sleep(_LOOK_S)
+
+    async def _hang_up(self, job: Job, seen: int) -> None:
+        """Close the room of a call that has ended: its agent was lost before it did. Not where another agent is there."""
+        lkapi, agents = self._lkapi(), api.ParticipantInfo.Kind.AGENT
+        ghost = agent_identity(job.room, job.agent, job.call_id, seen)
+        with contextlib.suppress(api.TwirpError, aiohttp.ClientError, TimeoutError):
+            rooms = (await lkapi.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
+            if not any(room.sid == job.room_sid for room in rooms):
+                return
+            listed = await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
+            if all(one.kind != agents or one.identity == ghost for one in listed.participants):
+                await lkapi.room.delete_room(api.DeleteRoomRequest(room=job.room))
 
     async def _is_needed(self, job: Job, seen: int) -> bool | None:
         """Whether a caller waits for an agent; `None` where nobody is there, or not the same call."""

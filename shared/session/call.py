@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 GOODBYE_LIMIT_S = 20.0
 """Longest time a last sentence may take before the call ends without it."""
 
+LAST_WORDS_S = 0.5
+"""From the end of a call in writing to its room's: LiveKit's SDK drops what comes together with that, as to a caller who is busy."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -280,8 +283,11 @@ class Call:
             return
         room = self.ctx.room
         if room.isconnected() and not self._has(agents=True):
+            if self.typed and self.has_caller():
+                await asyncio.sleep(LAST_WORDS_S)
             # The last agent hangs up for the caller too: a phone line would stay open otherwise.
             await self.ctx.delete_room()
+        self.tell("bye", outcome=outcome)
         self.ctx.shutdown(reason=outcome)
 
     def has_caller(self) -> bool:
@@ -304,7 +310,6 @@ class Call:
         if code is not None:
             attributes |= {STATE: "failed", CODE: code}
         await self.show(attributes)
-        self.tell("bye", outcome=outcome)
         return True
 
     async def show(self, attributes: Mapping[str, str]) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
+from shared.local.transcripts import Line
 from tests.calls.scripts import ADA
 from tests.running import RunningHost
 
 LIMIT_S = 60.0
+BUSY_S = 0.4
+"""Within it an agent answers, ends the call and would have closed the room."""
 
 
 def console(host: RunningHost, metadata: dict[str, object], *words: str) -> subprocess.Popen[str]:
@@ -49,6 +54,23 @@ def test_a_whole_conversation_in_writing(host: RunningHost) -> None:
     assert turns == [(line["role"], line["text"]) for line in made["transcript"]]
     [intake] = [event.data for event in record if event.event == "intake"]
     assert "order" in intake["reason"]
+
+
+async def test_who_is_busy_still_reads_the_goodbye(host: RunningHost) -> None:
+    """It does not come in one moment with the end of the room: LiveKit's SDK would drop it."""
+    yes = "Yes, that's right."
+
+    def keep_busy(event: object) -> None:
+        if isinstance(event, Line) and event.text == yes:
+            # once the word is on its way
+            asyncio.get_running_loop().call_later(0.03, time.sleep, BUSY_S)
+
+    result = await host.calling(
+        "intake", ADA, "My order has not arrived yet.", yes, written=True, on_event=keep_busy
+    )
+
+    assert result.outcome == "completed"
+    assert "Goodbye" in result.transcript[-1].text
 
 
 def test_ctrl_c_leaves_nothing_behind(host: RunningHost) -> None:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from livekit import rtc
 
 from shared.host.jobs import Job, write
 from shared.local.call import CallResult
-from shared.local.stack import HeldStack
+from shared.local.exchange import Exchange
+from shared.local.stack import HeldStack, Stack
 from shared.records.spool import Event, Spool, read_call
 from tests.calls.scripts import ADA, BYE
 from tests.running import RunningHost, start_host
@@ -152,35 +154,84 @@ def test_an_agent_that_is_not_heard_is_replaced(pair: list[RunningHost]) -> None
 
 def test_a_watcher_looks_after_a_dead_host(tmp_path: Path, held: HeldStack) -> None:
     """Where nobody waits any more it says so in the record, also who had said goodbye, and clears up what the host has left; it ends by TERM."""
-    run, records, stack = tmp_path / "run", tmp_path / "records", held.stack
-    folder = run / "host-999999.jobs"
-    folder.mkdir(parents=True)
-    write(folder / "AJ_1.json", Job("AJ_1", "c-dead", "support", "empty", "RM_1", "{}", {}, ""))
-    write(folder / "AJ_2.json", Job("AJ_2", "c-done", "support", "empty", "RM_1", "{}", {}, ""))
-    record = Spool.open(records, call_id="c-done", attempt=1)
-    record.append("ending", outcome="message_taken", text="Goodbye.")
-    record.close()
-    (run / "host-999999.lock").touch()
-    environ = {
-        "SWITCHBOARD_VAR": str(tmp_path),
-        "LIVEKIT_URL": stack.livekit_url,
-        "LIVEKIT_API_KEY": stack.livekit_api_key,
-        "LIVEKIT_API_SECRET": stack.livekit_api_secret,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "shared.cli.main", "watch"],
-        env={**os.environ, **environ},
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + LIMIT_S
-    while folder.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.terminate()
+    dead = DeadHost(tmp_path, held.stack)
+    dead.leaves("c-dead", "empty", "RM_1")
+    dead.leaves("c-done", "empty", "RM_1", "ending", outcome="message_taken", text="Goodbye.")
 
-    assert process.wait(10) == 0
-    ends = [read_call(records, key)[-1].data for key in ("c-dead", "c-done")]
+    assert dead.watched() == 0
+    ends = [read_call(dead.records, key)[-1].data for key in ("c-dead", "c-done")]
     assert ends == [
         {"outcome": "abandoned", "code": None},
         {"outcome": "message_taken", "code": None},
     ]
-    assert not list(run.glob("host-999999.*"))
+    assert not list(dead.run.glob("host-999999.*"))
+
+
+async def test_nobody_is_kept_in_a_room_whose_call_has_ended(
+    tmp_path: Path, held: HeldStack
+) -> None:
+    """Its agent died after the outcome and before it closed the room: whoever looks after it does."""
+    stack = held.stack
+    exchange = Exchange(stack.livekit_url, stack.livekit_api_key, stack.livekit_api_secret)
+    caller, gone = rtc.Room(), asyncio.Event()
+    caller.on("disconnected", lambda _: gone.set())
+    try:
+        await exchange.join(caller, "ended", "caller")
+        dead = DeadHost(tmp_path, stack)
+        dead.leaves("c-ended", "ended", await caller.sid, "outcome", outcome="completed")
+
+        assert await asyncio.to_thread(dead.watched) == 0
+        await asyncio.wait_for(gone.wait(), LIMIT_S)
+    finally:
+        await caller.disconnect()
+        await exchange.close()
+
+
+@dataclass
+class DeadHost:
+    """What a host that was killed has left behind."""
+
+    var: Path
+    stack: Stack
+
+    @property
+    def run(self) -> Path:
+        return self.var / "run"
+
+    @property
+    def records(self) -> Path:
+        return self.var / "records"
+
+    @property
+    def jobs(self) -> Path:
+        return self.run / "host-999999.jobs"
+
+    def leaves(self, call: str, room: str, sid: str, *events: str, **fields: object) -> None:
+        """A job of a call in this room, and events of its record."""
+        self.jobs.mkdir(parents=True, exist_ok=True)
+        (self.run / "host-999999.lock").touch()
+        job = Job(f"AJ_{call}", call, "support", room, sid, "{}", {}, "")
+        write(self.jobs / f"{job.id}.json", job)
+        record = Spool.open(self.records, call_id=call, attempt=1)
+        for event in events:
+            record.append(event, **fields)
+        record.close()
+
+    def watched(self) -> int:
+        """The status of a `switchboard watch` that has looked after all of it, and was ended then."""
+        environ = {
+            "SWITCHBOARD_VAR": str(self.var),
+            "LIVEKIT_URL": self.stack.livekit_url,
+            "LIVEKIT_API_KEY": self.stack.livekit_api_key,
+            "LIVEKIT_API_SECRET": self.stack.livekit_api_secret,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shared.cli.main", "watch"],
+            env={**os.environ, **environ},
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + LIMIT_S
+        while self.jobs.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        return process.wait(10)
