@@ -21,7 +21,7 @@ from livekit import api
 
 from shared.dispatch.dispatcher import Dispatched, Dispatcher
 from shared.dispatch.identity import KEY, agent_identity, attempt
-from shared.dispatch.offers import agent_of_key
+from shared.dispatch.offers import agent_of_key, is_open
 from shared.errors import DispatchError
 from shared.host.jobs import Job, again
 from shared.records.spool import Reads, Spool
@@ -68,15 +68,15 @@ class Recovery:
         seen = job.attempt
         while True:
             log.warning("agent lost", call_id=job.call_id, agent=job.agent, code=why)
+            removal = asyncio.create_task(self._remove(job, seen))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
             if await self._is_over(job, seen):
                 return
             if await self._tried(job) >= LIMIT:
                 await self._give_up(job, why)
                 return
             self._note(job, "recovering", why=why)
-            removal = asyncio.create_task(self._remove(job, seen))
-            self._removals.add(removal)
-            removal.add_done_callback(self._removals.discard)
             try:
                 sent = await self._send(job, seen + 1, silent_since)
             except DispatchError as err:
@@ -125,7 +125,7 @@ class Recovery:
             )
 
     async def _is_over(self, job: Job, seen: int) -> bool:
-        """Whether the call needs no agent: it has ended, its caller has gone, or a later attempt is there.
+        """Whether the call needs no agent: it has ended, its caller has gone, or a later attempt is there, maybe of another name.
 
         A server that was restarted knows nobody for some seconds, so who is not there is waited for.
         """
@@ -140,6 +140,8 @@ class Recovery:
                 return True
             try:
                 needed = await self._is_needed(job, seen)
+                if needed and await self._is_handed_over(job, seen):
+                    return True
             except (api.TwirpError, aiohttp.ClientError, TimeoutError):
                 needed, until = None, time.monotonic() + GONE_S
             if needed is not None:
@@ -185,6 +187,32 @@ class Recovery:
         listed = await lkapi.agent_dispatch.list_dispatch(job.room)
         others = any(one.agent_name and one.attributes.get(KEY) != job.call_id for one in listed)
         return None if others else True
+
+    async def _is_handed_over(self, job: Job, seen: int) -> bool:
+        """Whether an agent of another name has come for the call, which the lost one had sent for. Who does not come is called back."""
+        lkapi, until = self._lkapi(), time.monotonic() + JOIN_S
+        while True:
+            sent = [
+                one
+                for one in await lkapi.agent_dispatch.list_dispatch(job.room)
+                if one.agent_name != job.agent
+                and one.attributes.get(KEY) == job.call_id
+                and attempt(one.attributes) > seen
+            ]
+            if not sent:
+                return False
+            people = (
+                await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
+            ).participants
+            for one in sent:
+                there = agent_of_key(people, job.room, one.agent_name, job.call_id)
+                if there is not None and attempt(there.attributes) > seen:
+                    return True
+            if not any(map(is_open, sent)) or time.monotonic() > until:
+                for one in sent:
+                    await lkapi.agent_dispatch.delete_dispatch(one.id, job.room)
+                return False
+            await asyncio.sleep(_LOOK_S)
 
     async def _tried(self, job: Job) -> int:
         since = datetime.now(UTC) - WITHIN

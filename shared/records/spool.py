@@ -20,7 +20,7 @@ and these are the events, with what `data` holds:
     tool_result  tool, tool_call, arguments, result, is_error a tool has answered
     intake       name, callback_number, reason                intake saved what it took
     message      name, callback_number, message               support took a message
-    handoff      to, metadata                                 another agent took the session over
+    handoff      to, by (session | dispatch), metadata        another agent takes the session over, or is sent for
     recovering   why                                          its agent was lost; another attempt is on its way
     superseded                                                another attempt has taken this one's place
     ending       outcome, text                                the agent begins its last sentence; after it the call ends so

@@ -12,7 +12,7 @@ from livekit.agents import Agent, RunContext, StopResponse, ToolError, function_
 
 from shared import registry
 from shared.dispatch.dispatcher import Dispatcher, Order
-from shared.dispatch.identity import HANDOFF
+from shared.dispatch.identity import HANDOFF, TYPED
 from shared.errors import DispatchError, MetadataError
 from shared.metadata.contract import CallMetadata
 from shared.metadata.marks import FromCaller, Hidden, marked
@@ -72,7 +72,7 @@ async def hand_over(ctx: RunContext[Call], target: str, learned: dict[str, Any])
     """
     call = ctx.userdata
     metadata = _checked(call, target, learned)
-    _note(call, target, metadata)
+    _note(call, target, metadata, by="session")
     call.metadata, call.missing = metadata, ()
     call.in_charge = target
     log.info("call handed over", to=target)
@@ -92,7 +92,7 @@ async def send_for(ctx: RunContext[Call], target: str, learned: dict[str, Any]) 
     metadata = _checked(call, target, learned)
     await ctx.wait_for_playout()
     job = call.ctx.job
-    _note(call, target, metadata)
+    _note(call, target, metadata, by="dispatch")
     order = Order(
         agent=target,
         room=job.room.name,
@@ -100,14 +100,14 @@ async def send_for(ctx: RunContext[Call], target: str, learned: dict[str, Any]) 
         key=call.id,
         deployment=job.deployment,
         attempt=call.record.attempt + 1,
-        attributes={HANDOFF: call.in_charge},
+        attributes={HANDOFF: call.in_charge} | ({TYPED: "1"} if call.typed else {}),
     )
     session.input.set_audio_enabled(False)
     try:
         sent = await Dispatcher(call.ctx.api).dispatch(order, deadline_s=COMES_S)
     except DispatchError as err:
         log.warning("nobody came to take the call over", to=target, code=err.code)
-        _note(call, call.in_charge, call.metadata)
+        _note(call, call.in_charge, call.metadata, by="session")
         session.input.set_audio_enabled(True)
         words = target.replace("_", " ")
         raise ToolError(f"Nobody of {words} can take the call now. Say so and help.") from None
@@ -133,10 +133,10 @@ def _checked(call: Call, target: str, learned: dict[str, Any]) -> CallMetadata:
         ) from None
 
 
-def _note(call: Call, target: str, metadata: CallMetadata) -> None:
+def _note(call: Call, target: str, metadata: CallMetadata, *, by: str) -> None:
     known = metadata.model_dump(mode="json", exclude_none=True)
     call.handoffs.append(target)
-    call.record.append("handoff", to=target, metadata=known)
+    call.record.append("handoff", to=target, by=by, metadata=known)
 
 
 def _known(metadata: CallMetadata, contract: type[CallMetadata]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Past:
 
     Attributes:
         history: What was said, and what tools answered.
-        in_charge: The agent that took the session over last; `None` where none did.
+        in_charge: The agent that took the job's session over last; `None` where none did.
         metadata: What that one had been told.
         handoffs: All of them, in order.
         saved: The events that are written once per call.
@@ -61,6 +61,7 @@ def past(events: Iterable[Event]) -> Past | None:
     events = unended(events)
     history = llm.ChatContext.empty()
     handoffs: list[str] = []
+    dispatched = in_charge = None
     metadata: Mapping[str, Any] = {}
     saved = set()
     last = unheard = None
@@ -86,7 +87,11 @@ def past(events: Iterable[Event]) -> Past | None:
                     _add(history, call, data["result"] or "", is_error=data["is_error"])
             case "handoff":
                 handoffs.append(data["to"])
-                metadata = data["metadata"]
+                # who was sent for is in charge once it is there
+                if data.get("by") != "dispatch":
+                    in_charge, metadata = data["to"], data["metadata"]
+            case "joined" if data["agent"] != dispatched:
+                dispatched, in_charge, metadata = data["agent"], None, {}
             case name if data.get("once"):
                 saved.add(name)
     for call in started.values():
@@ -95,7 +100,7 @@ def past(events: Iterable[Event]) -> Past | None:
         return None
     return Past(
         history,
-        handoffs[-1] if handoffs else None,
+        in_charge,
         metadata,
         tuple(handoffs),
         frozenset(saved),

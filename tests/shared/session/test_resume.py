@@ -66,6 +66,44 @@ def test_a_tool_that_had_begun_is_unknown() -> None:
     assert [(item.call_id, item.is_error) for item in outputs] == [("2", False), ("1", True)]
 
 
+HANDOFF = {"to": "support", "metadata": {"user_id": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "in_charge"),
+    [
+        pytest.param([("handoff", {**HANDOFF, "by": "session"})], "support", id="in the session"),
+        pytest.param([("handoff", {**HANDOFF, "by": "dispatch"})], None, id="sent for, not there"),
+        pytest.param(
+            [
+                ("handoff", {**HANDOFF, "by": "session"}),
+                ("handoff", {**HANDOFF, "to": "billing", "by": "dispatch"}),
+                ("joined", {"agent": "intake"}),
+            ],
+            "support",
+            id="sent for by another one, not there",
+        ),
+        pytest.param(
+            [
+                ("handoff", {**HANDOFF, "by": "session"}),
+                ("handoff", {**HANDOFF, "to": "billing", "by": "dispatch"}),
+                ("joined", {"agent": "billing"}),
+            ],
+            None,
+            id="sent for, and there",
+        ),
+    ],
+)
+def test_who_is_in_charge_of_the_session(
+    events: list[tuple[str, dict[str, Any]]], in_charge: str | None
+) -> None:
+    """Whoever took it over; an agent that was sent for has a session of its own."""
+    found = after(("joined", {"agent": "intake"}), turn("caller", "Support, please."), *events)
+
+    assert found.in_charge == in_charge
+    assert bool(found.metadata) == (in_charge is not None)
+
+
 def test_what_ended_is_no_past() -> None:
     """A key may bring a call after one that ended: of that one nothing counts, least of all that something was saved."""
     found = after(
