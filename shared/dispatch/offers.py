@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from livekit.protocol.agent import JobStatus
 from livekit.protocol.agent_dispatch import AgentDispatch
 
-from shared.dispatch.identity import KEY, agent_identity, attempt
+from shared.dispatch.identity import HANDOFF, KEY, agent_identity, attempt
 
 ENDED = (JobStatus.JS_SUCCESS, JobStatus.JS_FAILED)
 
@@ -19,6 +19,23 @@ def of_key(dispatches: Iterable[AgentDispatch], agent: str, key: str) -> list[Ag
     """The dispatches of `agent` with this key, the one that counts first."""
     ours = (d for d in dispatches if d.agent_name == agent and d.attributes.get(KEY) == key)
     return sorted(ours, key=lambda d: (-attempt(d.attributes), d.state.created_at, d.id))
+
+
+def sent_for(
+    dispatches: Iterable[AgentDispatch], agent: str, key: str, after: int
+) -> list[AgentDispatch]:
+    """The dispatches by which `agent` handed the call of this key to another one, later than attempt `after`.
+
+    A key may name calls of two agents that have nothing to do with each other: only a handoff's own word tells.
+    """
+    return [
+        one
+        for one in dispatches
+        if one.agent_name != agent
+        and one.attributes.get(KEY) == key
+        and HANDOFF in one.attributes
+        and attempt(one.attributes) > after
+    ]
 
 
 def is_open(dispatch: AgentDispatch) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from livekit import api
 
 from shared.dispatch.dispatcher import Dispatched, Dispatcher
 from shared.dispatch.identity import KEY, agent_identity, attempt
-from shared.dispatch.offers import agent_of_key, is_open
+from shared.dispatch.offers import agent_of_key, is_open, sent_for
 from shared.errors import DispatchError
 from shared.host.jobs import Job, again
 from shared.records.spool import Reads, Spool
@@ -161,8 +161,8 @@ class Recovery:
             rooms = (await lkapi.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
             if not any(room.sid == job.room_sid for room in rooms):
                 return
-            listed = await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
-            if all(one.kind != agents or one.identity == ghost for one in listed.participants):
+            people = await self._people(job)
+            if all(one.kind != agents or one.identity == ghost for one in people):
                 await lkapi.room.delete_room(api.DeleteRoomRequest(room=job.room))
 
     async def _is_needed(self, job: Job, seen: int) -> bool | None:
@@ -171,9 +171,7 @@ class Recovery:
         rooms = (await lkapi.room.list_rooms(api.ListRoomsRequest(names=[job.room]))).rooms
         if not rooms:
             return None
-        people = (
-            await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
-        ).participants
+        people = await self._people(job)
         there = agent_of_key(people, job.room, job.agent, job.call_id)
         if there is not None and attempt(there.attributes) > seen:
             return False
@@ -192,18 +190,11 @@ class Recovery:
         """Whether an agent of another name has come for the call, which the lost one had sent for. Who does not come is called back."""
         lkapi, until = self._lkapi(), time.monotonic() + JOIN_S
         while True:
-            sent = [
-                one
-                for one in await lkapi.agent_dispatch.list_dispatch(job.room)
-                if one.agent_name != job.agent
-                and one.attributes.get(KEY) == job.call_id
-                and attempt(one.attributes) > seen
-            ]
+            listed = await lkapi.agent_dispatch.list_dispatch(job.room)
+            sent = sent_for(listed, job.agent, job.call_id, seen)
             if not sent:
                 return False
-            people = (
-                await lkapi.room.list_participants(api.ListParticipantsRequest(room=job.room))
-            ).participants
+            people = await self._people(job)
             for one in sent:
                 there = agent_of_key(people, job.room, one.agent_name, job.call_id)
                 if there is not None and attempt(there.attributes) > seen:
@@ -213,6 +204,10 @@ class Recovery:
                     await lkapi.agent_dispatch.delete_dispatch(one.id, job.room)
                 return False
             await asyncio.sleep(_LOOK_S)
+
+    async def _people(self, job: Job) -> Sequence[api.ParticipantInfo]:
+        asked = api.ListParticipantsRequest(room=job.room)
+        return (await self._lkapi().room.list_participants(asked)).participants
 
     async def _tried(self, job: Job) -> int:
         since = datetime.now(UTC) - WITHIN

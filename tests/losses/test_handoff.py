@@ -51,8 +51,10 @@ def test_who_sends_for_another_and_dies_leaves_one_agent(
     message = ("Please take a message.", "My parcel is broken.", YES)
     # here the voice fails: it is not asked for
     intake.fault(endpoint="tts", kind="refuse", status=401, times=None)
-    taken = asyncio.run(_call_losing_intake(intake, "died-between", "offered", *message))
-    intake.clear_faults()
+    try:
+        taken = asyncio.run(_call_losing_intake(intake, "died-between", "offered", *message))
+    finally:
+        intake.clear_faults()
 
     assert (kept.outcome, taken.outcome) == ("completed", "message_taken")
     assert _joined(intake.record(kept)) == ["intake", "intake"]
